@@ -1,0 +1,1 @@
+"""Builds the models of the lite profile; see docs/lite-models.md."""

@@ -1,0 +1,122 @@
+"""Fits the joint head to photos with captions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import contrastive
+from .extract import Arrays
+from .features import BLOCK_SCALES
+from .head import TEXT_SIZE, VISUAL_SIZE, Floats, HeadWeights
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """Numbers of the head; where they were chosen is told in docs/lite-models.md."""
+
+    ridge_per_1000: float = 2.0
+    whitening_power: float = 0.15
+    whitening_floor: float = 0.02
+    tag_weight: float = 0.8
+    prior_weight: float = 0.5
+    parts: tuple[float, float, float] = (0.63, 0.21, 0.16)
+    heads: int = 2
+    visual_damping: float = 0.1
+    schedule: contrastive.Schedule = contrastive.Schedule()
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingSet:
+    """n photos in `views` renderings (the first unaltered), m captions."""
+
+    views: list[Arrays]
+    """each: feature blocks, conse and best, [n, ...]"""
+    captions: Floats
+    """[m, 384]"""
+    owner: NDArray[np.int64]
+    """[m]: photo of each caption"""
+
+
+@dataclass(frozen=True, slots=True)
+class WordVectors:
+    imagenet: Floats
+    """[1000, 384]"""
+    coco: Floats
+    """[80, 384]"""
+
+
+def fit(data: TrainingSet, words: WordVectors, recipe: Recipe) -> HeadWeights:
+    scale, shift = _standardise(data.views[0])
+    images = np.stack([_join(view) * scale - shift for view in data.views])
+    mean = data.captions.mean(0)
+    centred = data.captions - mean
+    imagenet, coco = words.imagenet - words.imagenet.mean(0), words.coco - words.coco.mean(0)
+    plain = data.views[0]
+    return HeadWeights(
+        scale=scale,
+        shift=shift,
+        ridge=_ridge(images, _mean_caption(centred, data.owner, images.shape[1]), recipe.ridge_per_1000),
+        visual=_visual(images, recipe.visual_damping),
+        contrastive=tuple(
+            contrastive.train(images, centred, data.owner, seed, recipe.schedule) for seed in range(recipe.heads)
+        ),
+        text_mean=mean,
+        whitening=_whitening(centred, recipe),
+        class_vectors=imagenet,
+        class_mean=(plain["conse"] @ imagenet).mean(0),
+        tag_vectors=coco,
+        tag_mean=(plain["best"] @ coco).mean(0),
+        tag_weight=recipe.tag_weight,
+        prior_weight=recipe.prior_weight,
+        parts=recipe.parts,
+    )
+
+
+def _join(view: Arrays) -> Floats:
+    return np.concatenate([view[name] for name in BLOCK_SCALES], 1)
+
+
+def _standardise(view: Arrays) -> tuple[Floats, Floats]:
+    """Scale and shift that centre every block and give it the total standard deviation of BLOCK_SCALES."""
+    scales, shifts = [], []
+    for name, wanted in BLOCK_SCALES.items():
+        mean = view[name].mean(0)
+        scale = wanted / np.sqrt(((view[name] - mean) ** 2).sum(1).mean())
+        scales.append(np.full(len(mean), scale, np.float32))
+        shifts.append((mean * scale).astype(np.float32))
+    return np.concatenate(scales), np.concatenate(shifts)
+
+
+def _mean_caption(centred: Floats, owner: NDArray[np.int64], photos: int) -> Floats:
+    total = np.zeros((photos, TEXT_SIZE), np.float32)
+    np.add.at(total, owner, centred)
+    return total / np.bincount(owner, minlength=photos)[:, None].astype(np.float32)
+
+
+def _ridge(images: Floats, targets: Floats, strength_per_1000: float) -> Floats:
+    """Dual form: there are fewer photos than features. Every view of a photo has the photo's target."""
+    views, photos, width = images.shape
+    x = images.reshape(-1, width).astype(np.float64)
+    y = np.tile(targets, (views, 1))
+    penalty = strength_per_1000 * len(x) / 1000 * np.eye(len(x))
+    return (x.T @ np.linalg.solve(x @ x.T + penalty, y)).astype(np.float32)
+
+
+def _whitening(centred: Floats, recipe: Recipe) -> Floats:
+    """Symmetric; shrinks the directions in which all captions vary alike."""
+    values, vectors = np.linalg.eigh(centred.T @ centred / len(centred))
+    damped = (values + recipe.whitening_floor * values.max()) ** -recipe.whitening_power
+    return ((vectors * damped) @ vectors.T).astype(np.float32)
+
+
+def _visual(images: Floats, damping: float) -> Floats:
+    """PCA of the two pooled blocks with damped whitening; what a flip or a crop changes is in the data, so it counts less."""
+    width = 2 * 1280
+    x = images[0][:, :width]
+    _, singular, directions = np.linalg.svd(x, full_matrices=False)
+    result = np.zeros((images.shape[2], VISUAL_SIZE), np.float32)
+    result[:width] = directions[:VISUAL_SIZE].T / np.sqrt(singular[:VISUAL_SIZE] + damping * singular[0])
+    return result
