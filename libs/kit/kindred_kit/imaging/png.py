@@ -77,11 +77,12 @@ def texts(data: bytes) -> dict[str, str]:
         name = keyword.decode("latin-1")
         if not separator or not 0 < len(name) < 80 or name in found:
             continue
-        raw = _text_bytes(chunk.kind, body, min(MAX_TEXT_BYTES, budget))
+        limit = min(MAX_TEXT_BYTES, budget)
+        raw = _text_bytes(chunk.kind, body, limit)
         if raw is not None:
             budget -= len(raw)
             # NUL is dropped because PostgreSQL refuses it in text.
-            found[name] = _decode(raw).replace("\x00", "")
+            found[name] = _decode(raw, is_cut=len(raw) >= limit).replace("\x00", "")
     return found
 
 
@@ -105,11 +106,11 @@ def _inflate(body: bytes, limit: int) -> bytes | None:
         return None
 
 
-def _decode(raw: bytes) -> str:
-    # tEXt is Latin-1 by the standard, yet generators write UTF-8 into it. A cut may leave half a character at the end.
+def _decode(raw: bytes, *, is_cut: bool) -> str:
+    # tEXt is Latin-1 by the standard, yet generators write UTF-8 into it. Our cut may leave half a character.
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError as error:
-        if error.start >= len(raw) - 3:
+        if is_cut and error.start >= len(raw) - 3:
             return raw[: error.start].decode("utf-8")
         return raw.decode("latin-1")

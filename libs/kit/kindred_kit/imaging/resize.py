@@ -50,7 +50,7 @@ def resize_stretch(pixels: NDArray[np.uint8], width: int, height: int) -> NDArra
     Within 2 levels of Pillow's BICUBIC, except where an extreme aspect (1 x 4000) makes the order of passes change.
     Raises ValueError for another shape or dtype, or a side below 1. Source: Pillow, src/libImaging/Resample.c.
     """
-    _require_rgb(pixels)
+    require_rgb(pixels)
     source_height, source_width = pixels.shape[:2]
     return _resample(pixels, _Span(0, source_width), _Span(0, source_height), width, height)
 
@@ -63,7 +63,7 @@ def resize_letterbox(
     The Letterbox maps boxes back. A side that would round to nothing is 1 px. Raises ValueError as `resize_stretch`.
     Source: YOLOv7, utils/datasets.py `letterbox` (auto=False, scaleup=True), with Pillow's filter for OpenCV's.
     """
-    _require_rgb(pixels)
+    require_rgb(pixels)
     source_height, source_width = pixels.shape[:2]
     scale = min(width / source_width, height / source_height)
     inner_width = min(width, max(1, round(source_width * scale)))
@@ -82,7 +82,7 @@ def resize_center_crop(pixels: NDArray[np.uint8], size: int) -> NDArray[np.uint8
     is the one that resizing first would have left. Raises ValueError as `resize_stretch`.
     Source: OpenAI CLIP, clip/clip.py `_transform` (torchvision Resize, then CenterCrop).
     """
-    _require_rgb(pixels)
+    require_rgb(pixels)
     source_height, source_width = pixels.shape[:2]
     short = min(source_width, source_height)
     return _resample(
@@ -147,6 +147,7 @@ def _pass(source: ImageData, target: ImageData, window: CropBox) -> None:
     resizer.resize(source, target, options)
 
 
-def _require_rgb(pixels: NDArray[np.uint8]) -> None:
+def require_rgb(pixels: NDArray[np.uint8]) -> None:
+    """Raise ValueError unless `pixels` is uint8 [h, w, 3] with at least one pixel."""
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or 0 in pixels.shape:
         raise ValueError(f"expected uint8 [h, w, 3], got {pixels.dtype} {list(pixels.shape)}")

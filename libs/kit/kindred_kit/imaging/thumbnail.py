@@ -6,7 +6,7 @@ import numpy as np
 import simplejpeg  # type: ignore[import-untyped,unused-ignore]
 from numpy.typing import NDArray
 
-from kindred_kit.imaging.resize import resize_stretch
+from kindred_kit.imaging.resize import require_rgb, resize_stretch
 
 
 def thumbnail(pixels: NDArray[np.uint8], max_side_px: int = 320, quality: int = 80) -> bytes:
@@ -17,8 +17,9 @@ def thumbnail(pixels: NDArray[np.uint8], max_side_px: int = 320, quality: int = 
     """
     if max_side_px < 1 or not 1 <= quality <= 100:
         raise ValueError(f"max_side_px must be at least 1 and quality 1..100, not {max_side_px} and {quality}")
+    require_rgb(pixels)
     height, width = pixels.shape[:2]
-    scale = max_side_px / max(height, width, 1)
+    scale = max_side_px / max(height, width)
     if scale < 1:
         pixels = resize_stretch(pixels, max(1, round(width * scale)), max(1, round(height * scale)))
     # The encoder reads the buffer as if it were contiguous, whatever its strides.

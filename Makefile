@@ -1,0 +1,87 @@
+# Everything a developer does; `make` alone prints this help.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+IMAGES ?=
+DATA_DIR ?= demo/gallery
+PACKAGES := proto libs/kit services/gateway services/embedder services/detector services/search services/standalone
+EDITABLE := $(foreach package,$(PACKAGES),-e $(package))
+LOCKS := bootstrap runtime demo dev
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: help
+help: ## Print this help
+	@echo "Kindred: image search by text, image and label. Start with:  make demo"
+	@echo
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-17s %s\n", $$1, $$2}'
+
+$(VENV)/.run: requirements/bootstrap.txt requirements/runtime.txt requirements/demo.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Kindred needs Python 3.11 or newer; set PYTHON=/path/to/python3.11"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing the locked requirements into $(VENV) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.txt
+	@uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/runtime.txt -r requirements/demo.txt
+	@uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation $(EDITABLE)
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.run requirements/dev.txt
+	@uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/dev.txt
+	@touch $@
+
+.PHONY: demo
+demo: $(VENV)/.run ## Index photos (IMAGES=~/Pictures or the ones that ship with Python packages), search, write demo/report.html
+	@kindred --data-dir "$(DATA_DIR)" demo --report demo/report.html $(IMAGES)
+
+.PHONY: up
+up: $(VENV)/.run ## Serve the HTTP API and the search page on http://127.0.0.1:8080 until Ctrl-C
+	@exec kindred --data-dir "$(DATA_DIR)" serve
+
+.PHONY: test
+test: $(VENV)/.dev ## Run every test that this machine can run
+	@pytest tests
+
+.PHONY: lint
+lint: $(VENV)/.dev ## ruff, mypy --strict, import contracts, stub freshness
+	@ruff check .
+	@ruff format --check .
+	@mypy libs/kit/kindred_kit services/*/kindred_* tools benchmarks
+	@lint-imports
+	@python tools/generate_stubs.py --check
+
+.PHONY: format
+format: $(VENV)/.dev ## Format the code
+	@ruff format . && ruff check --fix .
+
+.PHONY: proto
+proto: $(VENV)/.dev ## Regenerate the gRPC stubs
+	@python tools/generate_stubs.py
+
+.PHONY: bench-relevance
+bench-relevance: $(VENV)/.dev ## Text-to-image recall, near copies and detector AP on ../shared/data
+	@python -m benchmarks.relevance
+
+.PHONY: bench-ingest
+bench-ingest: $(VENV)/.dev ## Images/s end to end beside the limit set by the CPU time of the stages
+	@python -m benchmarks.ingest
+
+.PHONY: bench-search
+bench-search: $(VENV)/.dev ## Recall and latency on 100k vectors with label filters, beside bare LanceDB
+	@python -m benchmarks.search
+
+.PHONY: bench-memory
+bench-memory: $(VENV)/.dev ## Resident memory while 10,000 images are indexed
+	@python -m benchmarks.memory
+
+.PHONY: test-crash
+test-crash: $(VENV)/.dev ## The long crash suite: every durable boundary with ten seeds
+	@KINDRED_LONG=1 pytest tests/e2e/test_crash.py
+
+.PHONY: lock
+lock: $(VENV)/.run ## Resolve requirements/*.in again
+	@cd requirements && for name in $(LOCKS); do uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 $$name.in -o $$name.txt; done
+
+.PHONY: clean
+clean: ## Remove the environment and the demo (never your photos)
+	@rm -rf $(VENV) demo .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,202 @@
+"""Errors name the situation; the edges (HTTP, gRPC) map them to a status in one table each.
+
+An error travels from service to service as its `code` and `detail`, so that the gateway answers with the same code that
+the embedder raised.
+"""
+
+from enum import Enum
+
+
+class Status(Enum):
+    """Kind of an error, independent of the transport: (HTTP status, gRPC status name)."""
+
+    MALFORMED = (400, "INVALID_ARGUMENT")
+    UNPROCESSABLE = (422, "INVALID_ARGUMENT")
+    TOO_LARGE = (413, "INVALID_ARGUMENT")
+    UNSUPPORTED_TYPE = (415, "INVALID_ARGUMENT")
+    FORBIDDEN = (403, "PERMISSION_DENIED")
+    NOT_FOUND = (404, "NOT_FOUND")
+    CONFLICT = (409, "ABORTED")
+    PRECONDITION = (409, "FAILED_PRECONDITION")
+    UNAVAILABLE = (503, "UNAVAILABLE")
+    TIMEOUT = (503, "DEADLINE_EXCEEDED")
+    INTERNAL = (500, "INTERNAL")
+
+    @property
+    def http(self) -> int:
+        return self.value[0]
+
+    @property
+    def grpc(self) -> str:
+        return self.value[1]
+
+
+class KindredError(Exception):
+    """Base of all errors that Kindred raises on purpose.
+
+    `code` is stable and public, `detail` is for a person, `retryable` says whether the same call can succeed later.
+    """
+
+    code: str = "internal"
+    status: Status = Status.INTERNAL
+    retryable: bool = False
+
+    def __init__(self, detail: str, *, pointer: str | None = None) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.pointer = pointer  # JSON pointer to the offending part of a request
+
+
+class ImageError(KindredError):
+    """An image that can never be read, whoever tries."""
+
+    code = "image_unreadable"
+    status = Status.UNPROCESSABLE
+
+
+class ImageEmpty(ImageError):
+    code = "image_empty"
+
+
+class ImageUnsupportedFormat(ImageError):
+    code = "image_unsupported_format"
+    status = Status.UNSUPPORTED_TYPE
+
+
+class ImageTooLarge(ImageError):
+    code = "image_too_large"
+    status = Status.TOO_LARGE
+
+
+class ImageTruncated(ImageError):
+    code = "image_truncated"
+
+
+class ImageTooManyPixels(ImageError):
+    code = "image_too_many_pixels"
+
+
+class ImageDownloadFailed(KindredError):
+    code = "image_download_failed"
+    status = Status.UNPROCESSABLE
+
+
+class ImageChanged(ImageError):
+    """A referenced file no longer holds the bytes that were accepted."""
+
+    code = "image_changed"
+
+
+class ImageMissing(ImageError):
+    """A referenced file is not where it was."""
+
+    code = "image_missing"
+    status = Status.NOT_FOUND
+
+
+class InvalidRegion(KindredError):
+    code = "region_invalid"
+    status = Status.UNPROCESSABLE
+
+
+class InvalidArgument(KindredError):
+    code = "invalid_argument"
+    status = Status.UNPROCESSABLE
+
+
+class InvalidFilter(KindredError):
+    code = "filter_invalid"
+    status = Status.UNPROCESSABLE
+
+
+class UnknownLabel(KindredError):
+    code = "label_unknown"
+    status = Status.UNPROCESSABLE
+
+
+class CursorInvalid(KindredError):
+    code = "cursor_invalid"
+    status = Status.MALFORMED
+
+
+class CursorStale(KindredError):
+    code = "cursor_stale"
+    status = Status.MALFORMED
+
+
+class CursorTooDeep(KindredError):
+    code = "cursor_too_deep"
+    status = Status.MALFORMED
+
+
+class ImageNotFound(KindredError):
+    code = "image_not_found"
+    status = Status.NOT_FOUND
+
+
+class BlobNotFound(KindredError):
+    code = "blob_not_found"
+    status = Status.NOT_FOUND
+
+
+class NotAvailable(KindredError):
+    """Designed, but not built yet: said so, never pretended."""
+
+    code = "not_available"
+    status = Status.UNPROCESSABLE
+
+
+class SpaceMismatch(KindredError):
+    """Vectors of two embedding spaces are never compared."""
+
+    code = "space_mismatch"
+    status = Status.PRECONDITION
+
+
+class PrincipalMissing(KindredError):
+    code = "principal_missing"
+    status = Status.FORBIDDEN
+
+
+class ModelInvalid(KindredError):
+    """A model folder is not what its manifest says."""
+
+    code = "model_invalid"
+    status = Status.INTERNAL
+
+
+class Unavailable(KindredError):
+    code = "unavailable"
+    status = Status.UNAVAILABLE
+    retryable = True
+
+
+class DeadlineExceeded(KindredError):
+    code = "deadline_exceeded"
+    status = Status.TIMEOUT
+    retryable = True
+
+
+class RemoteError(KindredError):
+    """An error of another service whose code this process has no class for."""
+
+    def __init__(self, code: str, detail: str, status: Status) -> None:
+        super().__init__(detail)
+        self.code = code
+        self.status = status
+        self.retryable = status in {Status.UNAVAILABLE, Status.TIMEOUT}
+
+
+def error_from_code(code: str, detail: str, status: Status, pointer: str | None = None) -> KindredError:
+    """Rebuild the error that another service raised."""
+    known = _BY_CODE.get(code)
+    if known is None:
+        return RemoteError(code, detail, status)
+    return known(detail, pointer=pointer)
+
+
+def _subclasses(cls: type[KindredError]) -> list[type[KindredError]]:
+    return [cls] + [deeper for child in cls.__subclasses__() for deeper in _subclasses(child)]
+
+
+_BY_CODE = {cls.code: cls for cls in _subclasses(KindredError) if cls not in {KindredError, RemoteError}}

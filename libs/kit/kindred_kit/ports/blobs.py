@@ -1,0 +1,40 @@
+"""Object store port."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True)
+class BlobInfo:
+    """A stored object: its key, its size in bytes, its time of change (Unix milliseconds)."""
+
+    key: str
+    size_bytes: int
+    modified_ms: int
+
+
+class BlobStore(Protocol):
+    """Bytes by key. Keys are relative, slash-separated, without `..`; a put is atomic and overwrites."""
+
+    async def put(self, key: str, data: bytes) -> None:
+        """Store durably: when this returns, a crash of this process or host loses nothing."""
+        ...
+
+    async def get(self, key: str) -> bytes:
+        """The bytes. Raises BlobNotFound, Unavailable."""
+        ...
+
+    async def head(self, key: str) -> BlobInfo | None:
+        """Size and time, or None where there is no such object."""
+        ...
+
+    async def delete(self, key: str) -> None:
+        """Remove; nothing happens where there is no such object."""
+        ...
+
+    def list(self, prefix: str) -> AsyncIterator[BlobInfo]:
+        """All objects whose key starts with the folder `prefix`."""
+        ...
+
+    async def aclose(self) -> None: ...

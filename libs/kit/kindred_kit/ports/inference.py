@@ -1,0 +1,21 @@
+"""Inference port: named tensors in, named tensors out."""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
+
+Tensors = Mapping[str, NDArray[Any]]
+"""Tensor name -> array; the first axis is the batch."""
+
+
+class Inference(Protocol):
+    async def infer(self, model_name: str, inputs: Tensors) -> dict[str, NDArray[Any]]:
+        """Run one batch. Raises InvalidArgument (unknown model, wrong shape or dtype), Unavailable."""
+        ...
+
+    async def is_ready(self, model_name: str) -> bool:
+        """Whether a call now would be answered."""
+        ...
+
+    async def aclose(self) -> None: ...

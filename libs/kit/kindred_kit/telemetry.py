@@ -1,0 +1,56 @@
+"""Logs as structured lines with the request id; metrics in the RED style (rate, errors, duration)."""
+
+import logging
+import sys
+from collections.abc import MutableMapping
+from typing import Any, cast
+
+import structlog
+from prometheus_client import Counter, Histogram
+
+from kindred_kit.context import request_id_var
+
+RPC_SECONDS = Histogram(
+    "kindred_rpc_duration_seconds",
+    "Duration of internal gRPC calls, as the server saw them",
+    ["service", "method", "code"],
+    # 1 ms to 10 s: a search takes milliseconds, an embedding about a tenth of a second
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+)
+FALLBACKS = Counter("kindred_fallbacks_total", "Times a part went on without something it wanted", ["part", "reason"])
+WORKER_IMAGES = Counter("kindred_worker_images_total", "Images that a worker has finished", ["worker", "outcome"])
+STAGE_SECONDS = Histogram(
+    "kindred_stage_duration_seconds",
+    "Duration of one stage of the ingest pipeline for one image",
+    ["worker", "stage"],
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5),
+)
+
+
+def configure_logging(*, level: str = "info", json: bool = False) -> None:
+    """Send all logs to stderr: JSON lines in a cluster, coloured lines on a terminal."""
+    renderer: Any = structlog.processors.JSONRenderer() if json else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            _add_request_id,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info if json else structlog.processors.StackInfoRenderer(),
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+    )
+
+
+def get_logger(service: str) -> structlog.typing.FilteringBoundLogger:
+    """A logger whose lines carry `service` and the id of the request being served."""
+    return cast(structlog.typing.FilteringBoundLogger, structlog.get_logger(service=service))
+
+
+def _add_request_id(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    request_id = request_id_var.get()
+    if request_id:
+        event.setdefault("request_id", request_id)
+    return event
