@@ -20,12 +20,13 @@ _FATAL_JPEG = re.compile(r"premature end|corrupt jpeg data(?!: \d+ extraneous by
 _MAX_JPEG_SCANS = 100
 # DCT scaling is a box filter; measured, the embedding stays the same only with this margin over the model's input.
 _DCT_MARGIN = 3
+_STRIP_ROWS = 256
 
 
 def decode(data: bytes, limits: ImageLimits, *, min_side_px: int | None = None) -> NDArray[np.uint8]:
     """Decode the first frame to upright RGB.
 
-    Returns uint8 [height, width, 3], C-contiguous (read-only for some formats), EXIF orientation applied, alpha
+    Returns uint8 [height, width, 3], C-contiguous, EXIF orientation applied, alpha
     composited over white, 16 bits scaled to 8. Colour profiles are not applied, as in CLIP's and YOLO's own
     preprocessing. With `min_side_px` (the side, in pixels, that the image will be resized to) a JPEG may come back at
     1/2, 1/4 or 1/8 while its shorter side stays at least three times that; everything else comes at full size.
@@ -107,11 +108,20 @@ def _to_rgb(image: ImageFile.ImageFile) -> NDArray[np.uint8]:
     if image.mode in ("I", "F"):
         raise ImageUnsupportedFormat("32-bit integer and floating-point images have no defined white")
     if not image.has_transparency_data:
-        return np.asarray(image.convert("RGB"))
+        return _to_array(image if image.mode == "RGB" else image.convert("RGB"))
     with_alpha = image if image.mode == "RGBA" else image.convert("RGBA")
     canvas = Image.new("RGB", image.size, "white")
     canvas.paste(with_alpha, mask=with_alpha)
-    return np.asarray(canvas)
+    return _to_array(canvas)
+
+
+def _to_array(image: Image.Image) -> NDArray[np.uint8]:
+    # Pillow exports an image as bytes, twice over at the peak; strip by strip the peak is the array itself.
+    pixels = np.empty((image.height, image.width, 3), np.uint8)
+    for top in range(0, image.height, _STRIP_ROWS):
+        bottom = min(top + _STRIP_ROWS, image.height)
+        pixels[top:bottom] = np.asarray(image.crop((0, top, image.width, bottom)))
+    return pixels
 
 
 def _grey16_to_rgb(image: ImageFile.ImageFile) -> NDArray[np.uint8]:
