@@ -1,1 +1,1 @@
-"""Mechanism that Kindred's services share: ports and adapters, gRPC, telemetry, imaging. No service is imported here."""
+"""Mechanism that Kindred's services share: ports and adapters, gRPC, telemetry, imaging. It imports no service."""

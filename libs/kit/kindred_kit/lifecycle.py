@@ -8,7 +8,7 @@ from typing import Any
 from kindred_kit.telemetry import get_logger
 
 
-class TaskGroup:
+class BackgroundTasks:
     """Background tasks of one service. One that dies is logged loudly; all end together."""
 
     def __init__(self, service: str) -> None:

@@ -29,7 +29,9 @@ STAGE_SECONDS = Histogram(
 
 def configure_logging(*, level: str = "info", json: bool = False) -> None:
     """Send all logs to stderr: JSON lines in a cluster, coloured lines on a terminal."""
-    renderer: Any = structlog.processors.JSONRenderer() if json else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    renderer: Any = (
+        structlog.processors.JSONRenderer() if json else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    )
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,

@@ -1,0 +1,1 @@
+"""Image and text -> embedding in one space: a gRPC service and a worker on the event bus."""

@@ -31,7 +31,7 @@ def open_channel(address: str, deadline: timedelta = DEFAULT_DEADLINE) -> grpc.a
 
 def _with_request_id(details: grpc.aio.ClientCallDetails, timeout: float | None) -> grpc.aio.ClientCallDetails:
     metadata = grpc.aio.Metadata(*(details.metadata or ()))
-    if REQUEST_ID_METADATA not in metadata:
+    if metadata.get(REQUEST_ID_METADATA) is None:
         metadata.add(REQUEST_ID_METADATA, current_request_id())
     return grpc.aio.ClientCallDetails(
         method=details.method,
@@ -42,11 +42,13 @@ def _with_request_id(details: grpc.aio.ClientCallDetails, timeout: float | None)
     )
 
 
-class _UnaryInterceptor(grpc.aio.UnaryUnaryClientInterceptor):  # type: ignore[misc]
+class _UnaryInterceptor(grpc.aio.UnaryUnaryClientInterceptor):
     def __init__(self, default_timeout_s: float) -> None:
         self._default_timeout_s = default_timeout_s
 
-    async def intercept_unary_unary(self, continuation: Callable[..., Any], details: grpc.aio.ClientCallDetails, request: Any) -> Any:
+    async def intercept_unary_unary(
+        self, continuation: Callable[..., Any], details: grpc.aio.ClientCallDetails, request: Any
+    ) -> Any:
         call = await continuation(_with_request_id(details, self._default_timeout_s), request)
         try:
             return await call
@@ -54,10 +56,12 @@ class _UnaryInterceptor(grpc.aio.UnaryUnaryClientInterceptor):  # type: ignore[m
             raise from_rpc_error(error) from None
 
 
-class _StreamInterceptor(grpc.aio.UnaryStreamClientInterceptor):  # type: ignore[misc]
+class _StreamInterceptor(grpc.aio.UnaryStreamClientInterceptor):
     """No default deadline: a stream lasts as long as the work that it reports."""
 
-    async def intercept_unary_stream(self, continuation: Callable[..., Any], details: grpc.aio.ClientCallDetails, request: Any) -> AsyncIterator[Any]:
+    async def intercept_unary_stream(
+        self, continuation: Callable[..., Any], details: grpc.aio.ClientCallDetails, request: Any
+    ) -> AsyncIterator[Any]:
         call = await continuation(_with_request_id(details, None), request)
         return _translated(call)
 

@@ -1,4 +1,4 @@
-"""How an error crosses a gRPC call: its code, HTTP-side kind and pointer in the trailing metadata, its detail as the status text."""
+"""How an error crosses a gRPC call: code, kind and pointer in the trailing metadata, detail as the status text."""
 
 from typing import Any
 

@@ -63,7 +63,7 @@ class RpcServer:
         await self._server.stop(grace.total_seconds())
 
 
-class _Edge(grpc.aio.ServerInterceptor):  # type: ignore[misc]
+class _Edge(grpc.aio.ServerInterceptor):
     """Around each call: the request id from the metadata, errors to statuses, one log line, one metric."""
 
     def __init__(self, service: str) -> None:
@@ -72,23 +72,30 @@ class _Edge(grpc.aio.ServerInterceptor):  # type: ignore[misc]
 
     async def intercept_service(
         self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler]],
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any] | None]],
         details: grpc.HandlerCallDetails,
-    ) -> grpc.RpcMethodHandler:
+    ) -> grpc.RpcMethodHandler[Any, Any] | None:
         handler = await continuation(details)
         if handler is None or not details.method.startswith("/kindred."):
             return handler
         method = details.method.rpartition("/")[2]
         request_id = dict(details.invocation_metadata or ()).get(REQUEST_ID_METADATA) or new_request_id()
-        codec = {"request_deserializer": handler.request_deserializer, "response_serializer": handler.response_serializer}
+        codec = {
+            "request_deserializer": handler.request_deserializer,
+            "response_serializer": handler.response_serializer,
+        }
         if handler.unary_unary:
-            return grpc.unary_unary_rpc_method_handler(self._unary(handler.unary_unary, method, str(request_id)), **codec)
+            return grpc.unary_unary_rpc_method_handler(
+                self._unary(handler.unary_unary, method, str(request_id)), **codec
+            )
         if handler.unary_stream:
-            return grpc.unary_stream_rpc_method_handler(self._stream(handler.unary_stream, method, str(request_id)), **codec)
+            return grpc.unary_stream_rpc_method_handler(
+                self._stream(handler.unary_stream, method, str(request_id)), **codec
+            )
         return handler
 
     def _unary(self, call: Any, method: str, request_id: str) -> Any:
-        async def run(request: Any, context: grpc.aio.ServicerContext) -> Any:
+        async def run(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
             started = self._begin(request_id)
             try:
                 response = await call(request, context)
@@ -101,7 +108,7 @@ class _Edge(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         return run
 
     def _stream(self, call: Any, method: str, request_id: str) -> Any:
-        async def run(request: Any, context: grpc.aio.ServicerContext) -> Any:
+        async def run(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
             started = self._begin(request_id)
             try:
                 async for response in call(request, context):
@@ -123,7 +130,9 @@ class _Edge(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         RPC_SECONDS.labels(self._service, method, code).observe(seconds)
         self._log.debug("rpc", method=method, code=code, duration_ms=round(seconds * 1000, 2))
 
-    async def _fail(self, error: Exception, context: grpc.aio.ServicerContext, method: str, started: float) -> None:
+    async def _fail(
+        self, error: Exception, context: grpc.aio.ServicerContext[Any, Any], method: str, started: float
+    ) -> None:
         if isinstance(error, grpc.aio.AbortError):  # the servicer aborted by itself
             raise error
         if not isinstance(error, KindredError):

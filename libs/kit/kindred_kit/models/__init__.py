@@ -1,0 +1,7 @@
+"""Model folders: what a model is (model.yaml), how pixels become its input, how its boxes become detections."""
+
+from kindred_kit.models.boxes import FoundBox, read_boxes
+from kindred_kit.models.manifest import ImageInput, ModelManifest, ModelSet
+from kindred_kit.models.pixels import PreparedImage, prepare_image
+
+__all__ = ["FoundBox", "ImageInput", "ModelManifest", "ModelSet", "PreparedImage", "prepare_image", "read_boxes"]

@@ -1,0 +1,78 @@
+"""What the `__main__` of every service shares: adapters by URL, and serving until SIGTERM."""
+
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Protocol
+
+from kindred_kit.adapters.file_references import FileReferences
+from kindred_kit.adapters.object_store import ObjectBlobStore
+from kindred_kit.adapters.onnx_inference import OnnxInference
+from kindred_kit.adapters.sqlite_bus import SqliteBus
+from kindred_kit.errors import InvalidArgument
+from kindred_kit.lifecycle import wait_for_signal
+from kindred_kit.models import ModelSet
+from kindred_kit.ports.blobs import BlobStore
+from kindred_kit.ports.bus import Bus
+from kindred_kit.ports.inference import Inference
+from kindred_kit.rpc.server import Registration, RpcServer
+from kindred_kit.settings import Settings
+from kindred_kit.telemetry import configure_logging, get_logger
+
+
+class ProcessSettings(Settings):
+    """`KINDRED_*`: where a service listens and where the others and the engines are."""
+
+    listen: str = "127.0.0.1:0"
+    search_address: str = "127.0.0.1:7001"
+    embedder_address: str = "127.0.0.1:7002"
+    detector_address: str = "127.0.0.1:7003"
+    blobs_url: str = "file://./data/blobs"
+    bus_url: str = "sqlite://./data/bus.db"
+    log_level: str = "info"
+    log_json: bool = True
+
+
+class App(Protocol):
+    """What every service's `build` returns."""
+
+    registrations: Sequence[Registration]
+
+    async def start(self) -> None: ...
+    async def aclose(self) -> None: ...
+
+
+async def open_blobs(stack: AsyncExitStack, process: ProcessSettings) -> BlobStore:
+    blobs = FileReferences(ObjectBlobStore.from_url(process.blobs_url))
+    stack.push_async_callback(blobs.aclose)
+    return blobs
+
+
+async def open_bus(stack: AsyncExitStack, process: ProcessSettings) -> Bus:
+    scheme, _, rest = process.bus_url.partition("://")
+    if scheme != "sqlite":
+        raise InvalidArgument(f"KINDRED_BUS_URL: no adapter for {scheme}://; there is sqlite://")
+    bus = SqliteBus(Path(rest))
+    stack.push_async_callback(bus.aclose)
+    return bus
+
+
+async def open_inference(stack: AsyncExitStack, models_dir: Path) -> tuple[ModelSet, Inference]:
+    models = ModelSet.load(models_dir)
+    inference = OnnxInference({model.name: model.onnx_path for model in models})
+    stack.push_async_callback(inference.aclose)
+    return models, inference
+
+
+async def serve(name: str, app: App, listen: str) -> None:
+    """Serve until SIGINT or SIGTERM, then let calls in flight end."""
+    configure_logging(level=ProcessSettings().log_level, json=ProcessSettings().log_json)
+    server = RpcServer(name, app.registrations)
+    await app.start()
+    address = await server.start(listen)
+    get_logger(name).info("serving", address=address)
+    try:
+        await wait_for_signal()
+    finally:
+        await server.aclose()
+        await app.aclose()

@@ -1,0 +1,145 @@
+"""The worker loop: read a batch, handle its messages side by side, commit after the writes.
+
+At-least-once: a message is committed when its handler returned, when it was dead-lettered, or never. What a handler
+raises decides: an error that no retry can help is poison and goes to `<topic>.dlq`; any other is tried again with
+back-off, for ever where a part is down (the offset is held), a few times where the reason is unknown.
+"""
+
+import asyncio
+import itertools
+import random
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from kindred.events.v1 import events_pb2 as events
+from kindred_kit.context import REQUEST_ID_METADATA, new_request_id, request_id_var
+from kindred_kit.errors import KindredError
+from kindred_kit.ports.bus import Bus, Consumer, Message, OutgoingMessage
+from kindred_kit.telemetry import WORKER_IMAGES, get_logger
+
+Handler = Callable[[events.ImageEvent], Awaitable[None]]
+T = TypeVar("T")
+OnPoison = Callable[[events.ImageEvent, KindredError], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class WorkerSettings:
+    """`batch_size` messages are read at once, `concurrency` of them handled side by side."""
+
+    topic: str
+    group: str
+    concurrency: int
+    batch_size: int = 64  # the tail of a batch, where cores wait for the slowest, stays under 2 %
+    poll_timeout_s: float = 1.0
+    max_attempts: int = 5  # for errors of unknown kind; known ones are permanent or wait for the part that is down
+    backoff_s: float = 0.1
+    max_backoff_s: float = 5.0
+
+
+class Worker:
+    """One consumer of image events."""
+
+    def __init__(self, settings: WorkerSettings, bus: Bus, handle: Handler, on_poison: OnPoison) -> None:
+        self._settings = settings
+        self._bus = bus
+        self._handle = handle
+        self._on_poison = on_poison
+        self._log = get_logger(settings.group)
+
+    async def run(self) -> None:
+        """Work until cancelled. A cancelled batch is not committed and comes again."""
+        consumer = await self._bus.consumer(self._settings.topic, self._settings.group)
+        try:
+            while True:
+                await self._work_once(consumer)
+        finally:
+            await consumer.aclose()
+
+    async def _work_once(self, consumer: Consumer) -> None:
+        messages = await self._retrying(lambda: consumer.poll(self._settings.batch_size, self._settings.poll_timeout_s))
+        if not messages:
+            return
+        slots = asyncio.Semaphore(self._settings.concurrency)
+        async with asyncio.TaskGroup() as tasks:
+            for same_key in _by_key(messages):
+                tasks.create_task(self._work_in_order(same_key, slots))
+        await self._retrying(lambda: consumer.commit(messages))
+
+    async def _work_in_order(self, messages: Sequence[Message], slots: asyncio.Semaphore) -> None:
+        """Messages of one image, in the order in which they were published."""
+        for message in messages:
+            async with slots:
+                await self._work(message)
+
+    async def _work(self, message: Message) -> None:
+        request_id_var.set(message.headers.get(REQUEST_ID_METADATA) or new_request_id())
+        event = events.ImageEvent()
+        first_error = ""
+        for attempt in itertools.count(1):
+            try:
+                event.ParseFromString(message.payload)
+                await self._handle(event)
+                WORKER_IMAGES.labels(self._settings.group, "ok").inc()
+                return
+            except Exception as error:
+                failure = error if isinstance(error, KindredError) else _unknown(error)
+                first_error = first_error or f"{failure.code}: {failure.detail}"
+                if self._is_poison(failure, error, attempt):
+                    await self._dead_letter(message, event, failure, first_error, attempt)
+                    return
+                self._log.warning(
+                    "retry", image_id=message.key, attempt=attempt, code=failure.code, detail=failure.detail
+                )
+                await asyncio.sleep(self._backoff_s(attempt))
+
+    def _is_poison(self, failure: KindredError, error: Exception, attempt: int) -> bool:
+        if isinstance(error, KindredError):
+            return not failure.retryable
+        return attempt >= self._settings.max_attempts
+
+    async def _dead_letter(
+        self, message: Message, event: events.ImageEvent, failure: KindredError, first_error: str, attempts: int
+    ) -> None:
+        letter = events.DeadLetter(
+            event=event,
+            consumer_group=self._settings.group,
+            code=failure.code,
+            detail=failure.detail,
+            attempts=attempts,
+            first_error=first_error,
+            last_error=f"{failure.code}: {failure.detail}",
+            failed_at_ms=int(time.time() * 1000),
+        )
+        outgoing = OutgoingMessage(message.key, letter.SerializeToString(), message.headers)
+        await self._retrying(lambda: self._bus.publish(f"{self._settings.topic}.dlq", [outgoing]))
+        await self._retrying(lambda: self._on_poison(event, failure))
+        WORKER_IMAGES.labels(self._settings.group, "dead_letter").inc()
+        self._log.warning("dead letter", image_id=message.key, code=failure.code, detail=failure.detail)
+
+    async def _retrying(self, call: Callable[[], Awaitable[T]]) -> T:
+        """Call until it succeeds: what the loop itself needs may be down for a while, the offset is held."""
+        attempt = 0
+        while True:
+            try:
+                return await call()
+            except KindredError as error:
+                attempt += 1
+                self._log.warning("waiting", code=error.code, detail=error.detail)
+                await asyncio.sleep(self._backoff_s(attempt))
+
+    def _backoff_s(self, attempt: int) -> float:
+        ceiling: float = min(self._settings.max_backoff_s, self._settings.backoff_s * 2 ** min(attempt, 10))
+        return ceiling * random.uniform(0.5, 1.0)
+
+
+def _by_key(messages: Sequence[Message]) -> list[list[Message]]:
+    groups: dict[str, list[Message]] = {}
+    for message in messages:
+        groups.setdefault(message.key, []).append(message)
+    return list(groups.values())
+
+
+def _unknown(error: Exception) -> KindredError:
+    return KindredError(f"{type(error).__name__}: {error}")

@@ -1,0 +1,84 @@
+"""Events of accepted images -> embeddings and labels in the catalogue, thumbnails in the object store."""
+
+import asyncio
+import hashlib
+import time
+
+from kindred.events.v1 import events_pb2 as events
+from kindred.search.v1 import search_pb2 as pb
+from kindred.search.v1 import search_pb2_grpc
+from kindred_embedder.convert import embedding_message
+from kindred_embedder.images import EmbeddedImage, ImageEmbedder
+from kindred_embedder.space import Space
+from kindred_kit.errors import BlobNotFound, ImageChanged, ImageMissing, KindredError
+from kindred_kit.models.convert import detection_messages
+from kindred_kit.ports.blobs import BlobStore
+from kindred_kit.telemetry import STAGE_SECONDS
+
+
+class EmbedderWorker:
+    """Handles one event at a time; see kindred_kit.worker for the loop around it."""
+
+    def __init__(
+        self,
+        space: Space,
+        images: ImageEmbedder,
+        blobs: BlobStore,
+        search: search_pb2_grpc.SearchServiceAsyncStub,
+        thumb_side_px: int,
+    ) -> None:
+        self._space = space
+        self._images = images
+        self._blobs = blobs
+        self._search = search
+        self._thumb_side_px = thumb_side_px
+
+    async def handle(self, event: events.ImageEvent) -> None:
+        """Idempotent by (image_id, model version): the catalogue overwrites, or ignores what is stale."""
+        if event.kind != events.ImageEvent.KIND_INGESTED:
+            return  # a deletion leaves nothing to compute
+        data = await self._bytes_of(event)
+        embedded = await self._images.embed(data, thumb_side_px=self._thumb_side_px)
+        started = time.perf_counter()
+        thumb_key = f"thumbs/{event.image_id[:2]}/{event.image_id}.jpg"
+        await self._blobs.put(thumb_key, embedded.thumb)
+        await self._search.PutDerived(self._derived(event, embedded, thumb_key))
+        STAGE_SECONDS.labels("embedder", "write").observe(time.perf_counter() - started)
+
+    async def on_poison(self, event: events.ImageEvent, error: KindredError) -> None:
+        """Tell the catalogue why this image can never be found."""
+        failure = pb.Failure(code=error.code, detail=error.detail)
+        await self._search.PutFailure(pb.PutFailureRequest(image_id=event.image_id, seq=event.seq, failure=failure))
+
+    async def _bytes_of(self, event: events.ImageEvent) -> bytes:
+        try:
+            data = await self._blobs.get(event.blob_key)
+        except BlobNotFound as error:
+            raise ImageMissing(f"the image's bytes are gone: {error.detail}") from None
+        # A referenced file may have changed since it was accepted; a stored object may have rotted.
+        if await asyncio.to_thread(_sha256, data) != event.image_id:
+            raise ImageChanged("the file has changed since it was accepted; index it again")
+        return data
+
+    def _derived(self, event: events.ImageEvent, embedded: EmbeddedImage, thumb_key: str) -> pb.PutDerivedRequest:
+        model = self._space.image
+        request = pb.PutDerivedRequest(image_id=event.image_id, seq=event.seq, thumb_key=thumb_key)
+        request.embeddings.add(
+            view="whole",
+            space=model.space,
+            model_name=model.name,
+            model_version=model.version,
+            embedding=embedding_message(embedded.embedding),
+        )
+        if model.label_set:
+            request.labels.add(
+                label_set=model.label_set,
+                model_name=model.name,
+                model_version=model.version,
+                detections=detection_messages(embedded.boxes, model.classes),
+            )
+        return request
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
