@@ -1,6 +1,6 @@
 """gRPC edge of the detector."""
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import grpc
 
@@ -11,7 +11,7 @@ from kindred_kit.models import ModelManifest
 from kindred_kit.models.convert import detection_messages
 from kindred_kit.ports.blobs import BlobStore
 
-Context = grpc.aio.ServicerContext[Any, Any]
+Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
 
 class DetectorServicer(detector_pb2_grpc.DetectorServiceServicer):

@@ -1,6 +1,6 @@
 """gRPC edge of the embedder."""
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import grpc
 
@@ -15,7 +15,7 @@ from kindred_kit.errors import InvalidArgument
 from kindred_kit.models.convert import detection_messages
 from kindred_kit.ports.blobs import BlobStore
 
-Context = grpc.aio.ServicerContext[Any, Any]
+Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
 
 class EmbedderServicer(embedder_pb2_grpc.EmbedderServiceServicer):

@@ -24,7 +24,7 @@ class EmbedderWorker:
         space: Space,
         images: ImageEmbedder,
         blobs: BlobStore,
-        search: search_pb2_grpc.SearchServiceAsyncStub,
+        search: "search_pb2_grpc.SearchServiceAsyncStub",
         thumb_side_px: int,
     ) -> None:
         self._space = space

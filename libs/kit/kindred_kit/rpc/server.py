@@ -1,5 +1,7 @@
 """A gRPC server with health, reflection, request ids, error mapping and a metric for each call."""
 
+from __future__ import annotations  # grpc's generics exist for the type checker only
+
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass

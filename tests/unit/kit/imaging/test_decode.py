@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 import simplejpeg
-from kindred_kit.imaging import ImageLimits, decode, probe
 from PIL import Image, ImageOps
+
+from kindred_kit.imaging import ImageLimits, decode, probe
 
 LIMITS = ImageLimits()
 KINDS = [

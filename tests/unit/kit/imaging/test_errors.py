@@ -9,6 +9,8 @@ import zlib
 from collections.abc import Callable
 
 import pytest
+from PIL import Image
+
 from kindred_kit.errors import (
     ImageEmpty,
     ImageTooLarge,
@@ -18,7 +20,6 @@ from kindred_kit.errors import (
     KindredError,
 )
 from kindred_kit.imaging import ImageLimits, decode, looks_like, probe
-from PIL import Image
 
 LIMITS = ImageLimits()
 READERS: list[Callable[..., object]] = [probe, decode]

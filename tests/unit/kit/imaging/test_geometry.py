@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+
 from kindred_kit.errors import InvalidRegion
 from kindred_kit.imaging import RegionN, crop
 

@@ -5,9 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from kindred_kit.imaging import Letterbox, resize_center_crop, resize_letterbox, resize_stretch, thumbnail
 from numpy.typing import NDArray
 from PIL import Image
+
+from kindred_kit.imaging import Letterbox, resize_center_crop, resize_letterbox, resize_stretch, thumbnail
 
 Pixels = NDArray[np.uint8]
 EXTREMES = [(1, 4000), (4000, 1), (1, 1), (2, 3)]

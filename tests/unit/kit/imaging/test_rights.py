@@ -9,8 +9,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from kindred_kit.imaging import EmbeddedRights, ImageLimits, license_id_from_url, probe
 from PIL import Image, PngImagePlugin
+
+from kindred_kit.imaging import EmbeddedRights, ImageLimits, license_id_from_url, probe
 
 LIMITS = ImageLimits()
 _ARTIST, _COPYRIGHT = 0x013B, 0x8298

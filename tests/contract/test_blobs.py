@@ -1,0 +1,96 @@
+"""Contract of the BlobStore port, on every adapter."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from support.fakes import MemoryBlobs
+
+from kindred_kit.adapters.file_references import FileReferences, reference_key
+from kindred_kit.adapters.object_store import ObjectBlobStore
+from kindred_kit.errors import BlobNotFound, ImageMissing, InvalidArgument, Unavailable
+from kindred_kit.ports.blobs import BlobStore
+
+ADAPTERS: dict[str, Callable[[Path], BlobStore]] = {
+    "fake": lambda folder: MemoryBlobs(),
+    "local": lambda folder: ObjectBlobStore.local(folder / "blobs"),
+    "memory": lambda folder: ObjectBlobStore.from_url("memory:///"),
+    "references over local": lambda folder: FileReferences(ObjectBlobStore.local(folder / "blobs")),
+}
+
+
+@pytest.fixture(params=ADAPTERS)
+def blobs(request: pytest.FixtureRequest, tmp_path: Path) -> BlobStore:
+    return ADAPTERS[request.param](tmp_path)
+
+
+async def test_a_put_is_read_back(blobs: BlobStore) -> None:
+    await blobs.put("images/ab/abcd", b"\x00\xffbytes")
+    assert await blobs.get("images/ab/abcd") == b"\x00\xffbytes"
+    info = await blobs.head("images/ab/abcd")
+    assert info is not None
+    assert (info.key, info.size_bytes) == ("images/ab/abcd", 7)
+    assert info.modified_ms > 1_600_000_000_000
+
+
+async def test_a_put_overwrites(blobs: BlobStore) -> None:
+    await blobs.put("k", b"first, longer")
+    await blobs.put("k", b"second")
+    assert await blobs.get("k") == b"second"
+
+
+async def test_an_absent_object(blobs: BlobStore) -> None:
+    assert await blobs.head("absent") is None
+    with pytest.raises(BlobNotFound):
+        await blobs.get("absent")
+    await blobs.delete("absent")
+
+
+async def test_a_deleted_object_is_gone(blobs: BlobStore) -> None:
+    await blobs.put("k", b"x")
+    await blobs.delete("k")
+    assert await blobs.head("k") is None
+
+
+async def test_list_stays_within_the_folder(blobs: BlobStore) -> None:
+    for key in ("a/1", "a/2", "ab/3", "b/4"):
+        await blobs.put(key, b"x")
+    assert sorted([info.key async for info in blobs.list("a")]) == ["a/1", "a/2"]
+    assert len([info async for info in blobs.list("")]) == 4
+
+
+async def test_an_empty_object(blobs: BlobStore) -> None:
+    await blobs.put("empty", b"")
+    assert await blobs.get("empty") == b""
+
+
+@pytest.mark.parametrize("key", ["", "/abs", "a//b", "../up", "a/../../b", "a/./b", "new\nline", "nul\0", "ümlaut"])
+async def test_a_hostile_key_is_refused(blobs: BlobStore, key: str) -> None:
+    with pytest.raises(InvalidArgument):
+        await blobs.put(key, b"x")
+    with pytest.raises(InvalidArgument):
+        await blobs.get(key)
+
+
+async def test_references_read_the_original_and_never_change_it(tmp_path: Path) -> None:
+    original = tmp_path / "my photo\n\udcff.jpg"  # a newline and a byte that is not UTF-8
+    original.write_bytes(b"original")
+    blobs = FileReferences(MemoryBlobs())
+    key = reference_key(original)
+    assert key.isascii()
+    assert await blobs.get(key) == b"original"
+    with pytest.raises(InvalidArgument):
+        await blobs.put(key, b"changed")
+    await blobs.delete(key)
+    assert original.read_bytes() == b"original"
+    original.unlink()
+    assert await blobs.head(key) is None
+    with pytest.raises(ImageMissing):
+        await blobs.get(key)
+
+
+async def test_a_store_that_can_not_be_written_is_unavailable(tmp_path: Path) -> None:
+    blobs = ObjectBlobStore.local(tmp_path / "blobs")
+    (tmp_path / "blobs" / "images").write_bytes(b"a file where a folder should be")
+    with pytest.raises(Unavailable):
+        await blobs.put("images/ab/abcd", b"x")

@@ -1,0 +1,102 @@
+"""Model folders: manifests are checked, pixels become tensors, boxes go back through the letterbox."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.paths import MODELS
+
+from kindred_kit.errors import InvalidArgument, ModelInvalid
+from kindred_kit.models import ImageInput, ModelManifest, ModelSet, prepare_image, read_boxes
+
+
+def test_the_shipped_models_are_what_their_manifests_say() -> None:
+    models = ModelSet.load(MODELS)
+    for manifest in models:
+        manifest.verify()
+    image, text = models.of_kind("lite", "image_pipeline"), models.of_kind("lite", "text_encoder")
+    assert image.space == text.space
+    assert image.dimension == text.dimension == 768
+    assert len(image.classes) == 80
+    assert image.boxes_input.name in {i.name for i in image.image_inputs}
+
+
+def test_a_changed_file_is_found(tmp_path: Path) -> None:
+    folder = tmp_path / "lite_text"
+    shutil.copytree(MODELS / "lite_text", folder)
+    tokenizer = folder / "tokenizer.json"
+    data = bytearray(tokenizer.read_bytes())
+    data[len(data) // 2] ^= 1
+    tokenizer.write_bytes(data)
+    with pytest.raises(ModelInvalid, match=r"tokenizer\.json"):
+        ModelManifest.load(folder).verify()
+    tokenizer.unlink()
+    with pytest.raises(ModelInvalid, match="missing"):
+        ModelManifest.load(folder).verify()
+
+
+@pytest.mark.parametrize("text", ["", "name: x", "[1, 2]", "name: [unclosed", "!!python/object:os.system {}"])
+def test_a_bad_manifest_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "model.yaml").write_text(text)
+    with pytest.raises(ModelInvalid):
+        ModelManifest.load(tmp_path)
+
+
+def test_no_models_and_unknown_models(tmp_path: Path) -> None:
+    with pytest.raises(ModelInvalid):
+        ModelSet.load(tmp_path)
+    with pytest.raises(InvalidArgument, match="lite_image"):
+        ModelSet.load(MODELS).get("absent")
+    with pytest.raises(ModelInvalid):
+        ModelSet.load(MODELS).of_kind("absent", "text_encoder")
+
+
+INPUTS = [
+    ImageInput("stretched", 32, 16, "stretch", 0),
+    ImageInput("boxed", 64, 64, "letterbox", 7),
+    ImageInput("cropped", 24, 24, "center_crop", 0),
+]
+
+
+@pytest.mark.parametrize(("height", "width"), [(40, 80), (80, 40), (1, 400), (400, 1), (1, 1)])
+def test_every_shape_of_image_becomes_the_models_tensors(height: int, width: int) -> None:
+    pixels = np.full((height, width, 3), 200, np.uint8)
+    prepared = prepare_image(pixels, INPUTS)
+    assert {name: tensor.shape for name, tensor in prepared.tensors.items()} == {
+        "stretched": (1, 16, 32, 3),
+        "boxed": (1, 64, 64, 3),
+        "cropped": (1, 24, 24, 3),
+    }
+    assert all(tensor.dtype == np.uint8 for tensor in prepared.tensors.values())
+    assert set(prepared.letterboxes) == {"boxed"}
+    if height != width:
+        assert (prepared.tensors["boxed"] == 7).any()
+
+
+def test_boxes_go_back_through_the_letterbox() -> None:
+    frame = INPUTS[1]
+    prepared = prepare_image(np.zeros((50, 100, 3), np.uint8), [frame])
+    # the image fills rows 16..48 of the 64 px frame: its left half, and a box in the padding alone
+    raw = np.array([[0, 0.25, 0.5, 0.75], [0, 0, 1, 0.2], [0.5, 0.25, 1, 0.75]], np.float32)
+    found = read_boxes(
+        raw,
+        np.array([0.5, 0.9, 0.8], np.float32),
+        np.array([3, 4, 5]),
+        image_input=frame,
+        letterbox=prepared.letterboxes["boxed"],
+        score_threshold=0.5,
+    )
+    assert [box.class_id for box in found] == [5, 3]
+    np.testing.assert_allclose(
+        [found[1].x_min, found[1].y_min, found[1].x_max, found[1].y_max], [0, 0, 0.5, 1], atol=1e-6
+    )
+
+
+def test_the_threshold_and_the_limit_hold() -> None:
+    raw = np.tile(np.array([0.1, 0.1, 0.9, 0.9], np.float32), (3, 1))
+    scores, classes = np.array([0.2, 0.6, 0.4], np.float32), np.array([0, 1, 2])
+    options = {"image_input": INPUTS[0], "letterbox": None}
+    found = read_boxes(raw, scores, classes, score_threshold=0.4, **options)
+    assert [box.class_id for box in found] == [1, 2]
+    assert len(read_boxes(raw, scores, classes, score_threshold=0, max_detections=1, **options)) == 1
