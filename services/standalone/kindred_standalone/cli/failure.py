@@ -1,0 +1,53 @@
+"""An error -> one red line, what to do about it, and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+
+OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
+
+_HINTS = {
+    "gallery_missing": "Start with:  kindred index FOLDER",
+    "data_directory_unusable": "Choose another directory with --data-dir, or set KINDRED_DATA_DIR.",
+    "owner_unreachable": "Wait a moment, or end that process; nothing that was indexed is lost.",
+    "unavailable": "Run the same command again; nothing that was indexed is lost.",
+    "deadline_exceeded": "The machine may be busy. Run the same command again.",
+    "model_invalid": "See which file is wrong with:  kindred models verify",
+    "label_unknown": "kindred status lists the labels that were found.",
+    "image_not_found": "kindred search --json prints the ids of its hits.",
+    "not_available": "This is designed, but not built yet.",
+    "space_mismatch": "The gallery was indexed with another model. Index into a new --data-dir.",
+    "port_in_use": "Choose another one with --port, or --port 0 for a free one.",
+}
+
+
+def say(error: BaseException) -> int:
+    """Print the error to stderr and return the exit code. KINDRED_DEBUG=1 adds the traceback."""
+    if os.environ.get("KINDRED_DEBUG", "") not in {"", "0"}:
+        traceback.print_exception(error)
+    from rich.console import Console
+    from rich.text import Text
+
+    from kindred_kit.errors import KindredError
+    from kindred_standalone.text import printable
+
+    console = Console(stderr=True, soft_wrap=True)
+    if isinstance(error, BrokenPipeError):
+        # the reader of our output has gone (`| head`); Python would complain once more at exit
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+        return OK
+    if isinstance(error, KindredError):
+        detail, hint = error.detail, _HINTS.get(error.code, "")
+        code = USAGE if error.code == "usage" else FAILED
+    elif isinstance(error, OSError):
+        name = f" ({printable(os.fsdecode(error.filename))})" if error.filename else ""
+        detail, hint, code = f"{error.strerror or error}{name}", "", FAILED
+    else:
+        detail = f"something unexpected went wrong: {type(error).__name__}: {error}"
+        hint, code = "KINDRED_DEBUG=1 shows where. Please report it.", FAILED
+    console.print(Text.assemble(("Error: ", "bold red"), (printable(detail), "red")))
+    if hint:
+        console.print(Text(hint))
+    return code

@@ -1,0 +1,89 @@
+"""Scan and index with a progress bar."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from pathlib import Path
+
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeRemainingColumn
+
+from kindred_standalone.cli.running import err
+from kindred_standalone.connect import Session
+from kindred_standalone.datadir import DataDirectory
+from kindred_standalone.ingest import Indexer
+from kindred_standalone.prepare import Labels
+from kindred_standalone.scan import Found, scan
+from kindred_standalone.settings import StandaloneSettings
+from kindred_standalone.summary import Summary
+
+_REFRESH_S = 0.2
+
+
+async def index_paths(
+    directory: DataDirectory,
+    settings: StandaloneSettings,
+    paths: Sequence[Path],
+    labels: Labels,
+    *,
+    session: Session | None = None,
+    quiet: bool = False,
+) -> Summary:
+    """Index all images below `paths`, over `session` or one of its own; progress goes to stderr unless `quiet`."""
+    summary = Summary()
+    found = Found()
+    directory.create()
+    async with AsyncExitStack() as stack:
+        if not quiet:
+            await stack.enter_async_context(_progress(found, summary))
+        await asyncio.to_thread(scan, paths, exclude=[directory.root], found=found)
+        summary.skipped = found.skipped
+        summary.failures.extend(found.problems)
+        summary.total = len(found.problems)
+        if found.candidates:
+            if session is None:
+                session = await stack.enter_async_context(Session.of(directory, settings, command="index"))
+            indexer = Indexer(session, labels, settings.limits, readers=settings.readers, summary=summary)
+            await indexer.run(found.candidates)
+    return summary
+
+
+@asynccontextmanager
+async def _progress(found: Found, summary: Summary) -> AsyncIterator[None]:
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed:,.0f}/{task.total:,.0f}"),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[failed]}"),
+    )
+    with Progress(*columns, console=err, transient=True, refresh_per_second=1 / _REFRESH_S) as progress:
+        task = progress.add_task("Looking for images", total=0, rate="", failed="")
+        watcher = asyncio.create_task(_watch(progress, task, found, summary))
+        try:
+            yield
+        finally:
+            watcher.cancel()
+            with suppress(asyncio.CancelledError):
+                await watcher
+
+
+async def _watch(progress: Progress, task: TaskID, found: Found, summary: Summary) -> None:
+    started = 0.0
+    while True:
+        if summary.done and not started:
+            started = time.monotonic()
+        seconds = time.monotonic() - started
+        progress.update(
+            task,
+            description="Indexing" if started else "Starting" if summary.total else "Looking for images",
+            total=summary.total or len(found.candidates),
+            completed=summary.done,
+            rate=f"{summary.done / seconds:.1f} images/s" if started and seconds > 1 else "",
+            failed=f"[red]{summary.failed} failed[/]" if summary.failed else "0 failed",
+        )
+        await asyncio.sleep(_REFRESH_S)

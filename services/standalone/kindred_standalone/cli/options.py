@@ -1,0 +1,40 @@
+"""Options that many commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from kindred_standalone.datadir import DataDirectory
+
+LICENSES = (
+    "cc0", "pdm", "by", "by-sa", "by-nc", "by-nd", "by-nc-sa", "by-nc-nd", "unsplash", "proprietary", "unknown",
+)  # fmt: skip
+"""Openverse's names, and three beside them."""
+
+DataDirOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--data-dir",
+        envvar="KINDRED_DATA_DIR",
+        help="Where the gallery is kept. Default: the platform's directory for user data.",
+        show_default=False,
+        show_envvar=True,
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
+
+
+def remember(context: typer.Context, data_dir: Path | None) -> None:
+    """Keep what was given before the command (`kindred --data-dir X index`)."""
+    context.obj = data_dir
+
+
+def directory(context: typer.Context, data_dir: Path | None) -> DataDirectory:
+    """The data directory, said before or after the command."""
+    from kindred_standalone.datadir import DataDirectory
+
+    return DataDirectory.at(data_dir or context.obj)

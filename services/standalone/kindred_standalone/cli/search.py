@@ -1,0 +1,76 @@
+"""`kindred search`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from kindred_standalone.cli.options import DataDirOption, JsonOption, directory
+
+if TYPE_CHECKING:
+    from kindred_standalone.datadir import DataDirectory
+    from kindred_standalone.queries import Query
+
+
+def search(
+    context: typer.Context,
+    text: Annotated[str, typer.Argument(help="What the images show, in English words.", show_default=False)] = "",
+    image: Annotated[Path | None, typer.Option(help="Find images like this one.", show_default=False)] = None,
+    region: Annotated[
+        str, typer.Option(metavar="x,y,w,h", help="Look at this part of --image only (fractions of its sides).")
+    ] = "",
+    label: Annotated[list[str] | None, typer.Option(help="Only images with this label; may be repeated.")] = None,
+    no_label: Annotated[list[str] | None, typer.Option(help="Only images without this label; may be repeated.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=100, help="How many hits.")] = 10,
+    min_score: Annotated[
+        float | None, typer.Option(min=-1, max=1, help="Lowest score (cosine).", show_default=False)
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print exactly what the HTTP API answers.")] = False,
+    html: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write a contact sheet, too.", show_default=False)
+    ] = None,
+    data_dir: DataDirOption = None,
+) -> None:
+    """Search by text, by image, by a region of an image, or by text and image together."""
+    from kindred_standalone.cli.running import run
+    from kindred_standalone.errors import UsageError
+    from kindred_standalone.queries import Query, Region
+
+    if region and image is None:
+        raise UsageError("--region goes with --image")
+    query = Query(
+        text=text,
+        image=image,
+        region=Region.parse(region) if region else None,
+        labels=tuple(label or ()),
+        without_labels=tuple(no_label or ()),
+        limit=limit,
+        min_score=min_score,
+    )
+    run(_search(directory(context, data_dir), query, as_json=as_json, html=html))
+
+
+async def _search(where: DataDirectory, query: Query, *, as_json: bool, html: Path | None) -> None:
+    from kindred_standalone import tables
+    from kindred_standalone.cli.running import err, out
+    from kindred_standalone.connect import connect
+    from kindred_standalone.contact_sheet import write_contact_sheet
+    from kindred_standalone.hits import shown_hits
+    from kindred_standalone.queries import ask
+    from kindred_standalone.settings import StandaloneSettings
+
+    where.require()
+    async with connect(where, StandaloneSettings(), command="search") as node:
+        answer = await ask(node, query)
+        hits = await shown_hits(node, answer.results)
+        if as_json:
+            typer.echo(answer.raw)
+        elif hits:
+            out.print(tables.hits_table(hits))
+        else:
+            out.print("Nothing matches.")
+        if html is not None:
+            await write_contact_sheet(node, html, [(query, hits)])
+            err.print(f"Contact sheet: {html}", markup=False)

@@ -1,0 +1,21 @@
+"""Settings of the command line and of the composed services: `KINDRED_*` variables."""
+
+from pathlib import Path
+
+from kindred_kit.settings import Settings
+
+
+class StandaloneSettings(Settings):
+    """`models_dir` is the model repository; without it, the one beside this package's source."""
+
+    models_dir: Path | None = None
+    profile: str = "lite"
+    log_level: str = "warning"
+    log_json: bool = False
+    debug: bool = False
+    readers: int = 0
+    """Files read and hashed at once by `kindred index`; 0: one a core, four at most."""
+
+    @property
+    def model_repository(self) -> Path:
+        return self.models_dir or Path(__file__).resolve().parents[3] / "triton_models"

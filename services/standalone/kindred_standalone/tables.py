@@ -1,0 +1,90 @@
+"""Tables for a terminal. Every text of a user passes through `printable` before it gets here."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+from kindred_standalone.hits import ShownHit, label_words
+from kindred_standalone.scan import Problem
+from kindred_standalone.summary import Summary
+from kindred_standalone.text import count_text, printable, printable_path
+
+_SHOWN_FAILURES = 50
+
+
+def hits_table(hits: Sequence[ShownHit], title: str = "") -> Table:
+    """rank, score, file, labels."""
+    table = Table(title=Text(printable(title)) if title else None, title_justify="left", expand=False)
+    table.add_column("rank", justify="right")
+    table.add_column("score", justify="right")
+    table.add_column("file", overflow="fold")
+    table.add_column("labels", overflow="fold")
+    for hit in hits:
+        place = Text(hit.place, style="dim" if hit.missing else "")
+        table.add_row(str(hit.rank), f"{hit.score:.3f}", place, Text(label_words(hit.labels)))
+    return table
+
+
+def failures_table(failures: Sequence[Problem]) -> Table:
+    """file, reason; the first fifty."""
+    table = Table(title=f"{count_text(len(failures), 'file')} could not be indexed", title_justify="left")
+    table.add_column("file", overflow="fold")
+    table.add_column("reason")
+    table.add_column("detail", overflow="fold")
+    for problem in failures[:_SHOWN_FAILURES]:
+        table.add_row(Text(printable_path(problem.path)), problem.code, Text(printable(problem.detail)))
+    if len(failures) > _SHOWN_FAILURES:
+        table.add_row(f"… and {len(failures) - _SHOWN_FAILURES} more", "", "--json lists all of them")
+    return table
+
+
+def summary_line(summary: Summary) -> Text:
+    """`19 indexed, 3 already known, 1 duplicate, 2 failed, 4 skipped (3 .txt, 1 .pdf) in 4.2 s, 4.5 images/s`."""
+    skipped = sum(summary.skipped.values())
+    parts = [f"{summary.indexed:,} indexed", f"{summary.known:,} already known"]
+    if summary.duplicates:
+        parts.append(count_text(summary.duplicates, "duplicate"))
+    parts.append(f"{summary.failed:,} failed")
+    if skipped:
+        kinds = ", ".join(f"{count} {printable(suffix) or 'without suffix'}" for suffix, count in summary.skipped.most_common(3))
+        parts.append(f"{skipped:,} skipped that are no images ({kinds}{', …' if len(summary.skipped) > 3 else ''})")
+    rate = f", {summary.indexed / summary.seconds:.1f} images/s" if summary.indexed and summary.seconds else ""
+    return Text(f"{', '.join(parts)} in {summary.seconds:.1f} s{rate}")
+
+
+def record_table(record: dict[str, Any], place: str) -> Table:
+    """What the HTTP API says of one image, line by line."""
+    table = Table(show_header=False, box=None)
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    table.add_row("file", Text(place))
+    for name, value in record.items():
+        if name == "labels":
+            for label in value:
+                box = ", ".join(f"{side:.0f}" for side in label["bbox"])
+                table.add_row("label", Text(printable(f"{label['class']} {label['score']:.2f} at [{box}] px")))
+        elif isinstance(value, dict):
+            for inner, text in value.items():
+                if text not in (None, ""):
+                    table.add_row(f"{name}.{inner}", Text(printable(str(text))))
+        elif value not in (None, "", []):
+            table.add_row(name, Text(printable(str(value))))
+    return table
+
+
+def facts_table(facts: Sequence[tuple[str, str]]) -> Table:
+    table = Table(show_header=False, box=None)
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    for name, value in facts:
+        table.add_row(name, Text(printable(value)))
+    return table
+
+
+def display_name(path: bytes) -> str:
+    return printable(os.fsdecode(os.path.basename(path)))
