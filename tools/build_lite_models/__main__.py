@@ -22,14 +22,15 @@ HERE = Path(__file__).parent
 
 def main() -> None:
     options = _options()
-    networks = sources.from_prepared(options.prepared)
+    networks = sources.from_prepared(options.prepared) if options.prepared else sources.from_packages(options.packages)
+    tokenizer = options.tokenizer or sources.tokenizer(options.packages)
     photos = CaptionedPhotos.load(options.data)
     with tempfile.TemporaryDirectory() as folder:
-        weights = fit(*_training_inputs(networks, photos, options.tokenizer, Path(folder)), Recipe())
+        weights = fit(*_training_inputs(networks, photos, tokenizer, Path(folder)), Recipe())
     models = publish.Models(
         image=assemble.image_model(networks.backbone, networks.centernet, weights),
         text=assemble.text_model(networks.sentence_encoder, weights),
-        tokenizer=options.tokenizer,
+        tokenizer=tokenizer,
         label_names=_names("coco_classes.txt"),
         training=photos.training_record(),
     )
@@ -38,11 +39,15 @@ def main() -> None:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="build_lite_models", description=__doc__)
-    parser.add_argument("--prepared", type=Path, required=True, help="folder of ONNX files of the frozen networks")
-    parser.add_argument("--tokenizer", type=Path, required=True, help="tokenizer.json of all-MiniLM-L6-v2")
+    parser.add_argument("--packages", type=Path, help="folder of the publishers' packages, unpacked side by side")
+    parser.add_argument("--prepared", type=Path, help="folder of ONNX files exported before; used instead of exporting")
+    parser.add_argument("--tokenizer", type=Path, help="tokenizer.json of all-MiniLM-L6-v2; by default the package's")
     parser.add_argument("--data", type=Path, required=True, help="captioned photos: images/, captions.json, *.txt")
     parser.add_argument("--out", type=Path, default=Path("triton_models"), help="where the model folders go")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if not options.packages and not (options.prepared and options.tokenizer):
+        parser.error("--packages, or --prepared and --tokenizer")
+    return options
 
 
 def _training_inputs(
@@ -57,7 +62,9 @@ def _training_inputs(
     paths = photos.paths(photos.training)
     views = [[View(path, kind) for path in paths] for kind in TRAINING_VIEWS]
     rendered = [run_all(scratch / "features.onnx", view, outputs) for view in views]
-    words = WordVectors(*(encode([f"a photo of a {name}" for name in _names(f"{which}_classes.txt")]) for which in ("imagenet", "coco")))
+    words = WordVectors(
+        *(encode([f"a photo of a {name}" for name in _names(f"{which}_classes.txt")]) for which in ("imagenet", "coco"))
+    )
     return TrainingSet(rendered, encode(texts), owner), words
 
 

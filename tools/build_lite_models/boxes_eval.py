@@ -41,7 +41,9 @@ def _detections(model: Path, folder: Path, truth: COCO) -> list[dict[str, Any]]:
     rows = []
     for row, (image_id, path) in enumerate(zip(ids, paths, strict=True)):
         boxes = unletterbox(found["boxes"][row], *read(path).shape[:2])
-        for (x_min, y_min, x_max, y_max), score, label in zip(boxes.tolist(), *(found[k][row] for k in OUTPUTS[1:]), strict=True):
+        for (x_min, y_min, x_max, y_max), score, label in zip(
+            boxes.tolist(), *(found[k][row] for k in OUTPUTS[1:]), strict=True
+        ):
             box = [x_min, y_min, x_max - x_min, y_max - y_min]
             rows.append({"image_id": image_id, "category_id": categories[label], "bbox": box, "score": float(score)})
     return rows

@@ -1,6 +1,7 @@
-"""CenterNet in the graph: heat map and extents to boxes, scores, classes, and to the label evidence that the head reads.
+"""CenterNet in the graph: heat map and extents to boxes, scores, classes, and to the evidence that the head reads.
 
-Objects as points (Zhou et al. 2019, arXiv:1904.07850); the extents are four distances to the box sides, as in TTFNet (Liu et al. 2019).
+Objects as points (Zhou et al. 2019, arXiv:1904.07850); the extents are four distances to the box sides, as in
+TTFNet (Liu et al. 2019, arXiv:1909.00700).
 """
 
 from __future__ import annotations

@@ -34,9 +34,10 @@ def main() -> None:
     options = parser.parse_args()
     image = options.models / "lite_image/1/model.onnx"
     photos = CaptionedPhotos.load(options.data)
-    gallery = stored(run_all(image, [View(path) for path in photos.paths(photos.everything)], ["embedding"])["embedding"])
+    originals = [View(path) for path in photos.paths(photos.everything)]
+    gallery = stored(run_all(image, originals, ["embedding"])["embedding"])
     report = {
-        "milliseconds_one_thread": speed(image, photos.paths(photos.everything)[0]),
+        "milliseconds_one_thread": speed(image, originals[0].path),
         "text_to_image_percent": text_to_image(options.models, photos, gallery),
         "near_copies_at_rank_1": near_copies(image, photos, gallery),
         "detector": boxes_eval.measure(image, options.boxes),
@@ -56,7 +57,7 @@ def text_to_image(models: Path, photos: CaptionedPhotos, gallery: Floats) -> dic
     queries = encode(texts)
     row_of = {name: row for row, name in enumerate(photos.everything)}
     rows = np.array([row_of[name] for name in photos.holdout])
-    result = {}
+    result: dict[str, float] = {}
     for name, images, right in (("holdout", gallery[rows], owner), ("all_photos", gallery, rows[owner])):
         scores = queries @ images.T
         better = (scores > scores[np.arange(len(right)), right][:, None]).sum(1)
@@ -68,7 +69,7 @@ def near_copies(image: Path, photos: CaptionedPhotos, gallery: Floats, seed: int
     """Of 100 seeded photos, how many altered copies find their original first among all photos."""
     chosen = np.random.default_rng(seed).permutation(len(photos.everything))[:NEAR_COPY_PHOTOS]
     paths = photos.paths([photos.everything[i] for i in chosen])
-    found = {}
+    found: dict[str, int] = {}
     for kind in NEAR_COPY_KINDS:
         copies = stored(run_all(image, [View(path, kind) for path in paths], ["embedding"])["embedding"])
         found[kind] = int(((copies @ gallery.T).argmax(1) == chosen).sum())
@@ -88,7 +89,11 @@ def speed(image: Path, photo: Path) -> dict[str, float]:
         runner.run(None, feed)
         times.append(time.perf_counter() - middle)
         resizes.append(middle - start)
-    return {"model_median": _ms(np.median(times)), "model_fastest": _ms(min(times)), "resize_median": _ms(np.median(resizes))}
+    return {
+        "model_median": _ms(np.median(times)),
+        "model_fastest": _ms(min(times)),
+        "resize_median": _ms(np.median(resizes)),
+    }
 
 
 def _ms(seconds: Any) -> float:

@@ -24,7 +24,10 @@ _session: ort.InferenceSession | None = None
 def inputs(pixels: Pixels) -> dict[str, NDArray[np.uint8]]:
     """The two inputs of lite_image for one photo, uint8 [1, ...]."""
     size = encoder.INPUT_PX
-    return {"encoder_image": resize(pixels, size, size)[None], "detector_image": letterbox(pixels, detector.INPUT_PX)[None]}
+    return {
+        "encoder_image": resize(pixels, size, size)[None],
+        "detector_image": letterbox(pixels, detector.INPUT_PX)[None],
+    }
 
 
 def run_all(model: Path, views: Sequence[View], outputs: Sequence[str]) -> Arrays:

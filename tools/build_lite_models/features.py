@@ -19,7 +19,7 @@ CONSE_TEMPERATURE = 2.0
 
 @dataclass(frozen=True, slots=True)
 class FeatureValues:
-    """Names of graph values: `blocks` as in BLOCK_SCALES, float32 [n, ...]; the rest feeds the prior and the outputs."""
+    """Names of graph values: `blocks` as in BLOCK_SCALES, float32 [n, ...]; the rest is for prior and outputs."""
 
     blocks: dict[str, str]
     conse: str
@@ -30,9 +30,13 @@ class FeatureValues:
 def add_features(graph: GraphBuilder, backbone: onnx.ModelProto, centernet: onnx.ModelProto) -> FeatureValues:
     """Declares the two inputs of lite_image and computes everything below the head."""
     size = encoder.INPUT_PX
-    encoded = encoder.add_encoder(graph, backbone, graph.input("encoder_image", TensorProto.UINT8, ["n", size, size, 3]))
+    encoded = encoder.add_encoder(
+        graph, backbone, graph.input("encoder_image", TensorProto.UINT8, ["n", size, size, 3])
+    )
     size = detector.INPUT_PX
-    found = detector.add_detector(graph, centernet, graph.input("detector_image", TensorProto.UINT8, ["n", size, size, 3]))
+    found = detector.add_detector(
+        graph, centernet, graph.input("detector_image", TensorProto.UINT8, ["n", size, size, 3])
+    )
 
     def softened(temperature: float) -> str:
         return graph.op("Softmax", graph.op("Mul", encoded.logits, graph.floats(1 / temperature)), axis=-1)

@@ -2,8 +2,9 @@
 
 One 768-d unit vector = sqrt(w0) [384 caption space] | sqrt(w1) [2 x 128 contrastive] | sqrt(w2) [128 visual].
 The caption space part is a ridge regression from image features to caption vectors, plus a prior that needs no
-captions at all: class posteriors and object tags averaged into word vectors (ConSE, Norouzi et al. 2014, arXiv:1312.5650).
-The contrastive part is trained with InfoNCE (van den Oord et al. 2018, arXiv:1807.03748). Text has no visual part: zeros.
+captions at all: class posteriors and object tags averaged into word vectors (ConSE, Norouzi et al. 2014,
+arXiv:1312.5650). The contrastive part is trained with InfoNCE (van den Oord et al. 2018, arXiv:1807.03748). Text has no
+visual part: zeros.
 """
 
 from __future__ import annotations

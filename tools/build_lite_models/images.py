@@ -1,4 +1,4 @@
-"""Photos to model input, with the decoder and the resizer that the services use, so that training sees what serving sees."""
+"""Photos to model input, with the decoder and the resizer of the services: training sees what serving sees."""
 
 from __future__ import annotations
 
@@ -50,4 +50,4 @@ def unletterbox(boxes: NDArray[np.float32], height: int, width: int) -> NDArray[
     side = max(height, width)
     offset = np.array([(side - width) / 2, (side - height) / 2] * 2, np.float32)
     limit = np.array([width, height] * 2, np.float32)
-    return np.clip(boxes * side - offset, 0, limit)
+    return np.asarray(np.clip(boxes * side - offset, 0, limit), np.float32)

@@ -31,6 +31,7 @@ class View:
 
 
 def alter(pixels: Pixels, kind: Kind, seed: int) -> Pixels:
+    """A new image, [height, width, 3]; `seed` matters to crops only."""
     match kind:
         case "original":
             return pixels
@@ -41,9 +42,9 @@ def alter(pixels: Pixels, kind: Kind, seed: int) -> Pixels:
         case "crop_70":
             return _crop(pixels, 0.7, np.random.default_rng(seed))
         case "flip":
-            return np.ascontiguousarray(pixels[:, ::-1])
+            return np.ascontiguousarray(pixels[:, ::-1], np.uint8)
         case "bright_150":
-            return np.clip(pixels * 1.5, 0, 255).astype(np.uint8)
+            return np.asarray(np.clip(pixels * 1.5, 0, 255), np.uint8)
 
 
 def _crop(pixels: Pixels, share: float, random: np.random.Generator) -> Pixels:
