@@ -1,0 +1,123 @@
+"""How close does ingest come to what the cores can do?
+
+The limit is the cores divided by the CPU seconds that the stages of one image need, each stage measured alone on one
+thread: read + hash + probe, decode + resize + thumbnail, the model's pass. End to end is `kindred index`' own indexer
+on an open gallery (models loaded), from the first file read to the last image searchable. Both are measured in every
+round, on photos that the gallery has not seen; the median of the rounds' ratios decides.
+"""
+
+import argparse
+import asyncio
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import onnxruntime
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.gallery import ROOT, index, open_gallery, shared
+from benchmarks.variants import write_variants
+from kindred_kit.cores import available_cores
+from kindred_kit.imaging import ImageLimits, decode, thumbnail
+from kindred_kit.models import ModelSet, prepare_image
+from kindred_standalone.connect import Session
+from kindred_standalone.prepare import Labels, file_version, prepare
+
+GOAL = 0.85
+
+
+@dataclass(frozen=True)
+class Round:
+    """CPU milliseconds an image by stage, and images/s."""
+
+    read_ms: float
+    pixels_ms: float
+    model_ms: float
+    limit_images_s: float
+    end_to_end_images_s: float
+
+    @property
+    def ratio(self) -> float:
+        return self.end_to_end_images_s / self.limit_images_s
+
+
+async def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--images", type=int, default=120, help="images a round, end to end (120)")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    options = parser.parse_args()
+    photos = sorted(shared("data", "coco_boxes", "images").glob("*.jpg"))
+    rounds = []
+    with tempfile.TemporaryDirectory() as folder:
+        stages = Stages()
+        async with open_gallery(Path(folder) / "gallery") as session:
+            await index(session, write_variants(photos, 8, Path(folder) / "warm", seed=1000))
+            for number in range(options.rounds):
+                files = write_variants(photos, options.images, Path(folder) / f"round-{number}", seed=number)
+                rounds.append(await measure(session, stages, files))
+                Console(stderr=True).print(f"round {number + 1}/{options.rounds}: {rounds[-1].ratio:.1%} of the limit")
+    print(json.dumps([{**asdict(r), "ratio": r.ratio} for r in rounds], indent=2)) if options.json else show(rounds)
+
+
+async def measure(session: Session, stages: "Stages", files: Sequence[Path]) -> Round:
+    """One round: the stages alone on a third of the files, then all files end to end."""
+    read_ms, pixels_ms, model_ms = stages.measure(files[: len(files) // 3])
+    started = time.perf_counter()
+    await index(session, files)
+    end_to_end = len(files) / (time.perf_counter() - started)
+    limit = available_cores() * 1000 / (read_ms + pixels_ms + model_ms)
+    return Round(read_ms, pixels_ms, model_ms, limit, end_to_end)
+
+
+class Stages:
+    """The stages of one image, called as the services call them."""
+
+    def __init__(self) -> None:
+        self._model = ModelSet.load(ROOT / "triton_models").of_kind("lite", "image_pipeline")
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        self._session = onnxruntime.InferenceSession(str(self._model.onnx_path), options)
+        self._side_px = max(max(i.width, i.height) for i in self._model.image_inputs)
+
+    def measure(self, files: Sequence[Path]) -> tuple[float, float, float]:
+        """Mean CPU milliseconds an image: read + hash + probe, decode + resize + thumbnail, model."""
+        limits = ImageLimits()
+        read_s = pixels_s = model_s = 0.0
+        for file in files:
+            path = str(file).encode()
+            at = time.process_time()
+            prepare(path, file_version(path), Labels(), limits)
+            read_s += time.process_time() - at
+            data = file.read_bytes()
+            at = time.process_time()
+            rgb = decode(data, limits, min_side_px=self._side_px)
+            thumbnail(rgb, 320)
+            tensors = prepare_image(rgb, self._model.image_inputs).tensors
+            pixels_s += time.process_time() - at
+            at = time.process_time()
+            self._session.run(None, tensors)
+            model_s += time.process_time() - at
+        return tuple(1000 * seconds / len(files) for seconds in (read_s, pixels_s, model_s))  # type: ignore[return-value]
+
+
+def show(rounds: Sequence[Round]) -> None:
+    """Print the rounds and the verdict."""
+    table = Table(title=f"Ingest on {available_cores()} cores", title_justify="left")
+    for heading in ("round", "read ms", "pixels ms", "model ms", "limit img/s", "end to end img/s", "ratio"):
+        table.add_column(heading, justify="right")
+    for number, r in enumerate(rounds, 1):
+        cells = (r.read_ms, r.pixels_ms, r.model_ms, r.limit_images_s, r.end_to_end_images_s)
+        table.add_row(str(number), *(f"{cell:.1f}" for cell in cells), f"{r.ratio:.1%}")
+    Console().print(table)
+    median = statistics.median(r.ratio for r in rounds)
+    print(f"median {median:.1%} of the limit, goal {GOAL:.0%}: {'met' if median >= GOAL else 'missed'}")
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
