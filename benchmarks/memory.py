@@ -37,13 +37,11 @@ def main() -> None:
         stdout, _ = process.communicate()
     summary = json.loads(stdout)
     peak = max(samples)
-    print(
-        f"indexed {summary['indexed']} of {options.images} in {time.monotonic() - started:.0f} s, failed {summary['failed']}"
-    )
+    seconds = time.monotonic() - started
+    print(f"indexed {summary['indexed']} of {options.images} in {seconds:.0f} s, failed {summary['failed']}")
     for share in (0.1, 0.25, 0.5, 0.75, 1.0):
-        print(
-            f"  resident after {share:>4.0%} of the time: {samples[min(len(samples) - 1, int(share * len(samples)))]:7.0f} MB"
-        )
+        at = samples[min(len(samples) - 1, int(share * len(samples)))]
+        print(f"  resident after {share:>4.0%} of the time: {at:7.0f} MB")
     print(f"peak {peak:.0f} MB, goal under {GOAL_MB} MB: {'met' if peak < GOAL_MB else 'missed'}")
     sys.exit(summary["indexed"] != options.images)
 

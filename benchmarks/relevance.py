@@ -28,7 +28,8 @@ GOALS = {"R@1": 29.0, "R@5": 63.0, "R@10": 78.0, "near copy": 97, "AP50": 0.50}
 _DEPTH = 100  # the longest page; a median rank beyond it would be shown as 101
 _PARALLEL = 4
 
-T, R = TypeVar("T"), TypeVar("R")
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 async def main() -> None:
