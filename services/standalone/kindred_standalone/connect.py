@@ -13,18 +13,24 @@ import grpc
 import httpx
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from kindred.detector.v1.detector_pb2_grpc import DetectorServiceAsyncStub, DetectorServiceStub
-from kindred.embedder.v1.embedder_pb2_grpc import EmbedderServiceAsyncStub, EmbedderServiceStub
+from kindred.detector.v1.detector_pb2_grpc import DetectorServiceStub
+from kindred.embedder.v1.embedder_pb2_grpc import EmbedderServiceStub
 from kindred.search.v1 import search_pb2 as pb
-from kindred.search.v1.search_pb2_grpc import SearchServiceAsyncStub, SearchServiceStub
+from kindred.search.v1.search_pb2_grpc import SearchServiceStub
 from kindred_kit.errors import DeadlineExceeded, KindredError, Unavailable
 from kindred_kit.rpc import open_channel
 from kindred_kit.telemetry import get_logger
-from kindred_standalone.datadir import DataDirectory, OwnerInfo
-from kindred_standalone.errors import OwnerUnreachable
+from kindred_standalone.datadir import DataDirectory, OwnerInfo, Ownership
+from kindred_standalone.errors import AlreadyServed, OwnerUnreachable
 from kindred_standalone.settings import StandaloneSettings
 
-if TYPE_CHECKING:  # composing imports LanceDB and ONNX Runtime, which a client never needs
+if TYPE_CHECKING:
+    # exist for type checkers alone
+    from kindred.detector.v1.detector_pb2_grpc import DetectorServiceAsyncStub
+    from kindred.embedder.v1.embedder_pb2_grpc import EmbedderServiceAsyncStub
+    from kindred.search.v1.search_pb2_grpc import SearchServiceAsyncStub
+
+    # composing imports LanceDB and ONNX Runtime, which a client never needs
     from kindred_standalone.compose import Wrap
 
 LOCAL = pb.Principal(owner="local")
@@ -64,6 +70,21 @@ async def connect(
     """
     async with AsyncExitStack() as stack:
         yield await _enter(stack, directory, settings, command, wrap)
+
+
+async def own(directory: DataDirectory, command: str, *, on_wait: Callable[[str], None]) -> Ownership:
+    """Become the owner, waiting for one that ends by itself. Raises AlreadyServed where that one serves HTTP."""
+    directory.create()
+    told = 0
+    while (ownership := directory.try_own(command)) is None:
+        owner = directory.owner()
+        if owner is not None and owner.url:
+            raise AlreadyServed(f"process {owner.pid} serves this data directory already, at {owner.url}")
+        if owner is not None and owner.pid != told:
+            on_wait(f"Waiting for process {owner.pid} (kindred {owner.command}) to end …")
+            told = owner.pid
+        await asyncio.sleep(_RETRY_S)
+    return ownership
 
 
 class Session:

@@ -144,10 +144,14 @@ class Ownership:
         draft.write_text(json.dumps(asdict(self.info)), "utf-8")
         draft.replace(self.directory.owner_file)
 
-    def release(self) -> None:
-        """Give the directory up. The lock goes last, so that nobody cleans up what a successor has made."""
+    def retract(self) -> None:
+        """Tell nobody any more: those that come now wait for the next owner."""
         with suppress(OSError):
             self.directory.owner_file.unlink(missing_ok=True)
+
+    def release(self) -> None:
+        """Give the directory up. The lock goes last, so that nobody cleans up what a successor has made."""
+        self.retract()
         _remove_sockets(self.info.sockets)
         os.close(self._descriptor)
 

@@ -23,6 +23,13 @@ class OwnerUnreachable(Unavailable):
     code = "owner_unreachable"
 
 
+class AlreadyServed(KindredError):
+    """Another `kindred serve` owns the data directory."""
+
+    code = "already_served"
+    status = Status.CONFLICT
+
+
 class UsageError(KindredError):
     """A command line that can't be meant."""
 

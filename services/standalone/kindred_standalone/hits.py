@@ -79,7 +79,9 @@ def label_words(labels: Sequence[ShownLabel], limit: int = 4) -> str:
         best[label.name] = max(label.score, best.get(label.name, 0.0))
     ranked = sorted(best, key=lambda name: -best[name])
     words = [
-        f"{counts[name]} {printable(name)} {best[name]:.2f}" if counts[name] > 1 else f"{printable(name)} {best[name]:.2f}"
+        f"{counts[name]} {printable(name)} {best[name]:.2f}"
+        if counts[name] > 1
+        else f"{printable(name)} {best[name]:.2f}"
         for name in ranked[:limit]
     ]
     return ", ".join(words) + (" …" if len(ranked) > limit else "")

@@ -15,6 +15,7 @@ from kindred_kit.imaging import ImageInfo, ImageLimits, license_id_from_url, pro
 from kindred_standalone.errors import FileUnreadable
 from kindred_standalone.text import printable
 
+
 @dataclass(frozen=True)
 class Labels:
     """What the user says of all files of a run. `license` is empty where the files' own word counts."""

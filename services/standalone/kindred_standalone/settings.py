@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from kindred_kit.imaging import ImageLimits
 from kindred_kit.settings import Settings
 
 
@@ -13,9 +14,16 @@ class StandaloneSettings(Settings):
     log_level: str = "warning"
     log_json: bool = False
     debug: bool = False
+    max_image_bytes: int = 50_000_000
+    max_image_pixels: int = 120_000_000
     readers: int = 0
     """Files read and hashed at once by `kindred index`; 0: one a core, four at most."""
 
     @property
     def model_repository(self) -> Path:
         return self.models_dir or Path(__file__).resolve().parents[3] / "triton_models"
+
+    @property
+    def limits(self) -> ImageLimits:
+        """The same variables, and so the same limits, as the services'."""
+        return ImageLimits(self.max_image_bytes, self.max_image_pixels)

@@ -51,7 +51,9 @@ def summary_line(summary: Summary) -> Text:
         parts.append(count_text(summary.duplicates, "duplicate"))
     parts.append(f"{summary.failed:,} failed")
     if skipped:
-        kinds = ", ".join(f"{count} {printable(suffix) or 'without suffix'}" for suffix, count in summary.skipped.most_common(3))
+        kinds = ", ".join(
+            f"{count} {printable(suffix) or 'without suffix'}" for suffix, count in summary.skipped.most_common(3)
+        )
         parts.append(f"{skipped:,} skipped that are no images ({kinds}{', …' if len(summary.skipped) > 3 else ''})")
     rate = f", {summary.indexed / summary.seconds:.1f} images/s" if summary.indexed and summary.seconds else ""
     return Text(f"{', '.join(parts)} in {summary.seconds:.1f} s{rate}")

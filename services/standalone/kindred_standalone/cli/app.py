@@ -8,7 +8,7 @@ import typer
 
 from kindred_standalone.cli import demo, images, index, models, operate, search, serve
 from kindred_standalone.cli.failure import say
-from kindred_standalone.cli.options import DataDirOption, remember
+from kindred_standalone.cli.options import GlobalDataDirOption, remember
 
 app = typer.Typer(
     name="kindred",
@@ -22,7 +22,7 @@ app = typer.Typer(
 
 
 @app.callback()
-def _all(context: typer.Context, data_dir: DataDirOption = None) -> None:
+def _all(context: typer.Context, data_dir: GlobalDataDirOption = None) -> None:
     remember(context, data_dir)
 
 

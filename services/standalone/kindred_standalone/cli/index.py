@@ -17,7 +17,9 @@ INTERRUPTED_TEXT = "Stopped. What is indexed stays; run the same command again t
 
 def index(
     context: typer.Context,
-    paths: Annotated[list[Path], typer.Argument(help="Files and folders; folders are read with all below them.")],
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="PATH…", help="Files and folders; folders are read with all below them.")
+    ],
     license_name: Annotated[
         str, typer.Option("--license", metavar="ID", help=f"Licence of all these images: {', '.join(LICENSES)}.")
     ] = "",

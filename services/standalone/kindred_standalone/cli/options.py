@@ -15,15 +15,15 @@ LICENSES = (
 )  # fmt: skip
 """Openverse's names, and three beside them."""
 
-DataDirOption = Annotated[
+_DATA_DIR_HELP = "Where the gallery is kept. Default: the platform's directory for user data."
+
+GlobalDataDirOption = Annotated[
     Path | None,
-    typer.Option(
-        "--data-dir",
-        envvar="KINDRED_DATA_DIR",
-        help="Where the gallery is kept. Default: the platform's directory for user data.",
-        show_default=False,
-        show_envvar=True,
-    ),
+    typer.Option("--data-dir", metavar="DIR", envvar="KINDRED_DATA_DIR", help=_DATA_DIR_HELP, show_default=False),
+]
+# without the variable: it must not win over a --data-dir before the command
+DataDirOption = Annotated[
+    Path | None, typer.Option("--data-dir", metavar="DIR", help=_DATA_DIR_HELP, show_default=False)
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 

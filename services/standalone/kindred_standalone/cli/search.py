@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kindred_standalone.cli.options import DataDirOption, JsonOption, directory
+from kindred_standalone.cli.options import DataDirOption, directory
 
 if TYPE_CHECKING:
     from kindred_standalone.datadir import DataDirectory
@@ -38,6 +38,8 @@ def search(
     from kindred_standalone.errors import UsageError
     from kindred_standalone.queries import Query, Region
 
+    if not text.strip() and image is None:
+        raise UsageError("say what to look for: a text, or --image FILE, or both")
     if region and image is None:
         raise UsageError("--region goes with --image")
     query = Query(

@@ -1,0 +1,74 @@
+"""`kindred models list` and `kindred models verify`."""
+
+from __future__ import annotations
+
+import typer
+
+from kindred_standalone.cli.options import JsonOption
+
+app = typer.Typer(help="The models that embed and label.", no_args_is_help=True)
+
+
+@app.command("list")
+def list_models(as_json: JsonOption = False) -> None:
+    """List the models of the repository."""
+    import orjson
+    from rich.table import Table
+
+    from kindred_kit.models import ModelSet
+    from kindred_standalone.cli.running import out
+    from kindred_standalone.settings import StandaloneSettings
+    from kindred_standalone.text import size_text
+
+    models = ModelSet.load(StandaloneSettings().model_repository)
+    if as_json:
+        fields = ("name", "version", "profile", "kind", "space", "dimension", "license", "label_set")
+        rows = [
+            {name: getattr(model, name) for name in fields}
+            | {"size_bytes": sum(file.size_bytes for file in model.files)}
+            for model in models
+        ]
+        typer.echo(orjson.dumps({"models": rows}).decode())
+        return
+    table = Table()
+    for column in ("model", "kind", "space", "size", "licence"):
+        table.add_column(column, overflow="fold")
+    for model in models:
+        size = size_text(sum(file.size_bytes for file in model.files))
+        table.add_row(f"{model.name}/{model.version}", model.kind, model.space, size, model.license)
+    out.print(table)
+
+
+@app.command()
+def verify(as_json: JsonOption = False) -> None:
+    """Compare every model file with its SHA-256; exit code 1 where one differs."""
+    import orjson
+
+    from kindred_kit.errors import ModelInvalid
+    from kindred_kit.models import ModelSet
+    from kindred_standalone.cli.failure import FAILED
+    from kindred_standalone.cli.running import out
+    from kindred_standalone.settings import StandaloneSettings
+    from kindred_standalone.text import printable
+
+    problems: dict[str, str] = {}
+    models = ModelSet.load(StandaloneSettings().model_repository)
+    for model in models:
+        try:
+            model.verify()
+        except ModelInvalid as error:
+            problems[model.name] = error.detail
+    if as_json:
+        rows = [
+            {"name": model.name, "ok": model.name not in problems, "detail": problems.get(model.name)}
+            for model in models
+        ]
+        typer.echo(orjson.dumps({"models": rows}).decode())
+    else:
+        for model in models:
+            out.print(
+                f"{model.name}: {'as published' if model.name not in problems else printable(problems[model.name])}",
+                markup=False,
+            )
+    if problems:
+        raise typer.Exit(FAILED)

@@ -1,0 +1,49 @@
+"""Hostile names never reach the terminal as they are."""
+
+import os
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kindred_standalone.text import count_text, printable, printable_path, size_text
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("plain name.jpg", "plain name.jpg"),
+        ("two\nlines.jpg", r"two\nlines.jpg"),
+        ("\x1b[31mred\x1b[0m.jpg", r"\e[31mred\e[0m.jpg"),
+        ("bell\x07.jpg", r"bell\x07.jpg"),
+        ("evil\u202egpj.exe", r"evil\u202egpj.exe"),
+        ("line\u2028separator", r"line\u2028separator"),
+        ("naïve 写真 👩‍🚀.jpg", "naïve 写真 👩‍🚀.jpg"),
+    ],
+)
+def test_what_could_fool_a_reader_is_escaped(name: str, shown: str) -> None:
+    assert printable(name) == shown
+
+
+def test_bytes_that_are_not_utf8_show_as_hex() -> None:
+    assert printable(os.fsdecode(b"caf\xe9.jpg")) == r"caf\xe9.jpg"
+
+
+@given(st.binary(min_size=1).filter(lambda name: b"\x00" not in name))
+def test_any_name_becomes_one_encodable_line(name: bytes) -> None:
+    shown = printable(os.fsdecode(name))
+    assert shown.encode("utf-8")
+    assert len(shown.splitlines()) <= 1
+    assert "\x1b" not in shown
+
+
+def test_the_home_folder_is_shortened(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/ada")
+    assert printable_path("/home/ada/cat.jpg") == "~/cat.jpg"
+    assert printable_path("/home/adam/cat.jpg") == "/home/adam/cat.jpg"
+
+
+def test_numbers_read_well() -> None:
+    assert [size_text(size) for size in (0, 999, 1234, 5_600_000)] == ["0 B", "999 B", "1.2 kB", "5.6 MB"]
+    assert count_text(1, "image") == "1 image"
+    assert count_text(1234, "image") == "1,234 images"
