@@ -1,0 +1,182 @@
+"""GET and POST /v1/search, and the images like one that is indexed."""
+
+import hashlib
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from starlette.responses import Response
+
+from kindred_gateway.answers import IMAGE_PROBLEMS, json_answer, problems
+from kindred_gateway.bodies import fitted, is_multipart, parse_json, read_form, read_json
+from kindred_gateway.documents import request_body, text_fields
+from kindred_gateway.filters import LicenseType
+from kindred_gateway.parts import Parts, PartsDep
+from kindred_gateway.presentation import Json
+from kindred_gateway.principals import PrincipalDep
+from kindred_gateway.problems import FieldError, RequestInvalid
+from kindred_gateway.queries import DEFAULT_LIMIT, MAX_LIMIT, MAX_TEXT_CHARS, FileSearchBody, Region, SearchBody
+from kindred_gateway.routes.parameters import known_image_id, refuse_unknown_parameters
+from kindred_gateway.schemas import SearchAnswer
+from kindred_gateway.searching import run_search
+from kindred_gateway.terms import FileTerm
+
+router = APIRouter(tags=["search"])
+_CURSOR_PROBLEMS = {
+    "s400": "malformed_body, cursor_invalid, cursor_stale, cursor_too_deep",
+    "s404": "image_not_found, upload_not_found",
+}
+_FORM_FIELDS = frozenset({"request", "region", "weight"})
+
+Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT)]
+MinScore = Annotated[float | None, Query(ge=-1, le=1, allow_inf_nan=False)]
+Cursor = Annotated[str | None, Query(max_length=4096, description="`next_cursor` of the page before")]
+LabelNames = Annotated[list[str] | None, Query(max_length=20, description="All of these classes")]
+NoLabelNames = Annotated[list[str] | None, Query(max_length=20, description="None of these classes")]
+LicenseNames = Annotated[
+    str | None, Query(alias="license", max_length=200, description="One licence or several, comma-separated")
+]
+LicenseTypeName = Annotated[LicenseType | None, Query(description="What the licence has to permit")]
+
+
+@router.get(
+    "/v1/search",
+    responses={200: {"model": SearchAnswer}, **problems(**_CURSOR_PROBLEMS)},
+    response_model=None,
+)
+async def search(
+    request: Request,
+    parts: PartsDep,
+    principal: PrincipalDep,
+    q: Annotated[str, Query(min_length=1, max_length=MAX_TEXT_CHARS)],
+    limit: Limit = DEFAULT_LIMIT,
+    label: LabelNames = None,
+    no_label: NoLabelNames = None,
+    license_names: LicenseNames = None,
+    license_type: LicenseTypeName = None,
+    min_score: MinScore = None,
+    cursor: Cursor = None,
+) -> Response:
+    """Search by text."""
+    refuse_unknown_parameters(request)
+    filter_body = _filter_of(label, no_label, license_names, license_type)
+    body = _parameters_body({"query": [{"text": q}], "filter": filter_body}, limit, min_score, cursor)
+    return json_answer(await run_search(parts, principal, body))
+
+
+@router.get(
+    "/v1/images/{image_id}/similar",
+    responses={200: {"model": SearchAnswer}, **problems(**_CURSOR_PROBLEMS)},
+    response_model=None,
+)
+async def similar(
+    request: Request,
+    parts: PartsDep,
+    principal: PrincipalDep,
+    image_id: str,
+    limit: Limit = DEFAULT_LIMIT,
+    label: LabelNames = None,
+    no_label: NoLabelNames = None,
+    license_names: LicenseNames = None,
+    license_type: LicenseTypeName = None,
+    min_score: MinScore = None,
+    cursor: Cursor = None,
+) -> Response:
+    """Images like this one, without itself."""
+    refuse_unknown_parameters(request)
+    image_id = known_image_id(image_id)
+    filter_body = _filter_of(label, no_label, license_names, license_type)
+    body = _parameters_body({"query": [{"image_id": image_id}], "filter": filter_body}, limit, min_score, cursor)
+    return json_answer(await run_search(parts, principal, body, exclude_ids=(image_id,)))
+
+
+@router.post(
+    "/v1/search",
+    responses={
+        200: {"model": SearchAnswer},
+        **problems(
+            **IMAGE_PROBLEMS
+            | _CURSOR_PROBLEMS
+            | {"s422": f"filter_invalid, label_unknown, region_invalid, not_available, {IMAGE_PROBLEMS['s422']}"}
+        ),
+    },
+    response_model=None,
+    openapi_extra=request_body(
+        SearchBody,
+        {
+            **text_fields("region", "weight"),
+            "request": {"type": "string", "description": "JSON as the JSON body; `query` may be left out"},
+        },
+    ),
+)
+async def search_by_body(request: Request, parts: PartsDep, principal: PrincipalDep) -> Response:
+    """Search by a weighted mix of texts, images and regions, or by an image sent along as multipart/form-data."""
+    refuse_unknown_parameters(request, frozenset())
+    if is_multipart(request):
+        return json_answer(await _search_by_file(request, parts, principal))
+    return json_answer(await run_search(parts, principal, await read_json(request, SearchBody)))
+
+
+async def _search_by_file(request: Request, parts: Parts, principal: PrincipalDep) -> Json:
+    async with read_form(request, parts.settings, _FORM_FIELDS) as form, parts.pool.slot():
+        body = parse_json(form.fields.get("request", "{}"), FileSearchBody)
+        region = region_field(form.fields.get("region"))
+        weight = _weight_field(form.fields.get("weight"))
+        file = FileTerm(await form.image(parts.settings), region, weight)
+        digest = f"{hashlib.sha256(file.data).hexdigest()} {region!r} {weight}"
+        return await run_search(parts, principal, body, file, digest)
+
+
+def region_field(text: str | None) -> Region | None:
+    """`x,y,w,h` or the JSON object. Raises RequestInvalid."""
+    if text is None or not text.strip():
+        return None
+    if text.lstrip().startswith("{"):
+        return parse_json(text, Region, "/region")
+    values = [_number(part, "/region") for part in text.split(",")]
+    if len(values) != 4:
+        raise RequestInvalid([FieldError("/region", "region_format", "four numbers are needed: x,y,w,h")])
+    return fitted(dict(zip("xywh", values, strict=True)), Region)
+
+
+def _weight_field(text: str | None) -> float:
+    weight = _number(text, "/weight") if text is not None else 1.0
+    if not -100 <= weight <= 100:
+        raise RequestInvalid([FieldError("/weight", "out_of_range", "a weight is a number from -100 to 100")])
+    return weight
+
+
+def _number(text: str, pointer: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise RequestInvalid([FieldError(pointer, "not_a_number", "a number is needed")]) from None
+
+
+def _filter_of(
+    label: list[str] | None, no_label: list[str] | None, license_names: str | None, license_type: str | None
+) -> Json:
+    filter_body: Json = {"labels": {"all": label or [], "none": no_label or []}}
+    if license_names:
+        filter_body["license"] = {"in": [name.strip() for name in license_names.split(",")]}
+    if license_type:
+        filter_body["license_type"] = license_type
+    return filter_body
+
+
+def _parameters_body(body: Json, limit: int, min_score: float | None, cursor: str | None) -> SearchBody:
+    """Errors point at the parameter, not at the body that it became."""
+    names = {"/query": "/q", "/filter/labels/all": "/label", "/filter/labels/none": "/no_label"}
+    try:
+        return fitted({**body, "limit": limit, "min_score": min_score, "cursor": cursor}, SearchBody)
+    except RequestInvalid as error:
+        raise RequestInvalid(
+            [
+                FieldError(
+                    next((new for old, new in names.items() if item.pointer.startswith(old)), "/license"),
+                    item.code,
+                    item.detail,
+                )
+                for item in error.errors
+            ],
+            code=error.code,
+        ) from None

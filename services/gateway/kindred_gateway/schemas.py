@@ -1,0 +1,199 @@
+"""Answers as models, for the OpenAPI document alone: answers are serialised by orjson without being validated again."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field
+
+from kindred_gateway.filters import Format, LicenseName, Origin
+
+
+class ProblemField(BaseModel):
+    pointer: str = Field(description="JSON pointer into the request; for a GET, the name of the parameter")
+    code: str
+    detail: str
+
+
+class Problem(BaseModel):
+    """RFC 9457. `code` is stable; `detail` is for a person."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    code: str
+    request_id: str
+    errors: list[ProblemField]
+
+
+class Urls(BaseModel):
+    file: str
+    thumb: str
+    self: str
+
+
+class Label(BaseModel):
+    class_: str = Field(alias="class")
+    score: float
+    bbox: list[float] = Field(min_length=4, max_length=4, description="[x, y, w, h], pixels of the oriented original")
+    source: str = Field(description="single, tta or wbf")
+
+
+class ImageLabel(Label):
+    label_set: str
+    model: str
+
+
+class Rights(BaseModel):
+    license: LicenseName
+    license_url: str | None
+    creator: str | None
+    credit: str | None
+    copyright_notice: str | None
+    source_url: str | None
+    attribution: str | None
+
+
+class SearchHit(BaseModel):
+    """Only id and score where `fields` left the rest out."""
+
+    id: str
+    score: float = Field(description="Cosine similarity, higher is better")
+    aspects: dict[str, Any] = {}
+    width: int = 0
+    height: int = 0
+    urls: Urls | None = None
+    labels: list[Label] = []
+    rights: Rights | None = None
+    generation: None = None
+    file_name: str | None = None
+
+
+class Total(BaseModel):
+    value: int
+    relation: Literal["eq", "gte"]
+
+
+class SearchAnswer(BaseModel):
+    id: str
+    results: list[SearchHit]
+    next_cursor: str | None
+    total: Total
+    index_version: str
+    model: str = Field(description="Embedding space of the scores")
+
+
+class Failure(BaseModel):
+    code: str
+    detail: str
+
+
+State = Literal["stored", "derived", "indexed", "failed", "deleted", "unknown"]
+
+
+class ImageAnswer(BaseModel):
+    id: str
+    state: State
+    failure: Failure | None
+    width: int
+    height: int
+    format: Format
+    byte_size: int
+    origin: Origin
+    taken_at: str | None
+    ingested_at: str | None
+    urls: Urls
+    labels: list[ImageLabel]
+    rights: Rights
+    source: str | None
+    file_name: str | None
+    own: bool
+    visibility: Literal["public", "private"]
+    generation: None
+
+
+class AcceptedAnswer(BaseModel):
+    id: str
+    state: State
+    created: bool = Field(description="false: the image was known; the claim was added or updated")
+    failure: Failure | None
+    urls: Urls
+
+
+class UploadAnswer(BaseModel):
+    upload_id: str
+    width: int
+    height: int
+    format: Format
+    expires_at: str
+
+
+class DetectAnswer(BaseModel):
+    id: str
+    labels: list[Label]
+    label_set: str
+    model: str
+    width: int
+    height: int
+
+
+class EmbedAnswer(BaseModel):
+    id: str
+    embeddings: list[list[float]] = Field(description="L2-normalised, in the order asked")
+    dimension: int
+    space: str
+    model: str
+
+
+class LabelCount(BaseModel):
+    class_: str = Field(alias="class")
+    label_set: str
+    images: int
+    boxes: int
+
+
+class LabelsAnswer(BaseModel):
+    labels: list[LabelCount] = Field(description="Most images first")
+
+
+class ImageCounts(BaseModel):
+    total: int
+    indexed: int
+    pending: int
+    failed: int
+
+
+class IndexStatus(BaseModel):
+    version: str
+    rows: int
+    space: str
+    dimension: int
+
+
+class EmbedderStatus(BaseModel):
+    profile: str
+    space: str
+    image_model: str
+    text_model: str
+
+
+class DetectorStatus(BaseModel):
+    model: str
+    label_sets: list[str]
+
+
+class StatusAnswer(BaseModel):
+    images: ImageCounts
+    index: IndexStatus
+    outbox: int = Field(description="Events not yet published")
+    embedder: EmbedderStatus | None
+    detector: DetectorStatus | None
+    parts: dict[str, Literal["up", "down"]]
+
+
+class HealthAnswer(BaseModel):
+    status: Literal["ok"]
+
+
+class ReadyAnswer(HealthAnswer):
+    parts: dict[str, Literal["up", "down"]]
