@@ -6,17 +6,38 @@ Serialisation, deadlines, interceptors and status codes are those of a cluster; 
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from typing import Protocol
 
+import grpc
 from sqlalchemy import Engine
 
+import kindred_detector.app
+import kindred_embedder.app
+import kindred_gateway.app
+import kindred_search.app
+from kindred_detector.settings import DetectorSettings
+from kindred_embedder.settings import EmbedderSettings
+from kindred_gateway.settings import GatewaySettings
+from kindred_kit.adapters.file_references import FileReferences
+from kindred_kit.adapters.object_store import ObjectBlobStore
+from kindred_kit.adapters.onnx_inference import OnnxInference
+from kindred_kit.adapters.sqlite_bus import SqliteBus
 from kindred_kit.models import ModelSet
 from kindred_kit.ports.blobs import BlobStore
 from kindred_kit.ports.bus import Bus
 from kindred_kit.ports.inference import Inference
-from kindred_standalone.datadir import OwnerInfo, Ownership
+from kindred_kit.rpc import RpcServer, open_channel
+from kindred_kit.rpc.server import Registration
+from kindred_search.catalogue.engine import open_engine
+from kindred_search.settings import SearchSettings
+from kindred_search.vectors.lancedb_store import LanceDbStore
+from kindred_search.vectors.port import VectorStore
+from kindred_standalone.datadir import DataDirectory, OwnerInfo, Ownership
+from kindred_standalone.http_server import HttpServer, unix_listener
+from kindred_standalone.listening import url_of
 from kindred_standalone.settings import StandaloneSettings
 
 
@@ -34,6 +55,14 @@ class Adapters:
 
 Wrap = Callable[[Adapters], Adapters]
 """Puts something of a test's own around adapters (`dataclasses.replace`)."""
+
+
+class _App(Protocol):
+    @property
+    def start(self) -> Callable[[], Awaitable[None]]: ...
+
+    @property
+    def aclose(self) -> Callable[[], Awaitable[None]]: ...
 
 
 class Standalone:
@@ -75,6 +104,76 @@ class Standalone:
         await self._stack.aclose()
 
     async def _start(self) -> None:
-        # All ends happen in the reverse order of these starts: HTTP first, the stores last, then the lock.
+        # Ends happen in the reverse order of these starts: HTTP first, then the workers, the stores, the lock last.
         self._stack.callback(self._ownership.release)
         adapters = self._wrap(await self._adapters(self._ownership.directory))
+
+        search = await kindred_search.app.build(
+            SearchSettings(),
+            kindred_search.app.Adapters(adapters.engine, adapters.vectors, adapters.blobs, adapters.bus),
+        )
+        await self._serve("search", search.registrations)
+        await self._run(search)
+        search_channel = await self._channel("search")
+
+        embedder = await kindred_embedder.app.build(
+            EmbedderSettings(profile=self._settings.profile),
+            kindred_embedder.app.Adapters(
+                adapters.inference, adapters.models, adapters.blobs, adapters.bus, search_channel
+            ),
+        )
+        await self._serve("embedder", embedder.registrations)
+        await self._run(embedder)
+
+        detector = await kindred_detector.app.build(
+            DetectorSettings(profile=self._settings.profile),
+            kindred_detector.app.Adapters(adapters.inference, adapters.models, adapters.blobs),
+        )
+        await self._serve("detector", detector.registrations)
+        await self._run(detector)
+
+        gateway = await kindred_gateway.app.build(
+            GatewaySettings(),
+            kindred_gateway.app.Adapters(
+                embedder=await self._channel("embedder"),
+                detector=await self._channel("detector"),
+                search=search_channel,
+                blobs=adapters.blobs,
+            ),
+        )
+        await self._run(gateway)
+        listeners = [unix_listener(self.info.socket("gateway"))]
+        if self._listener is not None:
+            listeners.append(self._listener)
+        http = HttpServer(gateway.asgi, listeners)
+        self._stack.push_async_callback(http.aclose)
+        await http.start()
+        self._ownership.announce(url_of(self._listener) if self._listener is not None else "")
+
+    async def _adapters(self, directory: DataDirectory) -> Adapters:
+        models = ModelSet.load(self._settings.model_repository)
+        blobs = FileReferences(ObjectBlobStore.local(directory.blobs))
+        self._stack.push_async_callback(blobs.aclose)
+        inference = OnnxInference({model.name: model.onnx_path for model in models})
+        self._stack.push_async_callback(inference.aclose)
+        engine = open_engine(f"sqlite:///{directory.catalogue}")
+        self._stack.callback(engine.dispose)
+        vectors = LanceDbStore(directory.index)
+        self._stack.push_async_callback(vectors.aclose)
+        bus = SqliteBus(directory.bus)
+        self._stack.push_async_callback(bus.aclose)
+        return Adapters(engine, vectors, bus, blobs, inference, models)
+
+    async def _serve(self, name: str, registrations: Sequence[Registration]) -> None:
+        server = RpcServer(name, registrations)
+        self._stack.push_async_callback(server.aclose)
+        await server.start(self.info.address(name))
+
+    async def _run(self, app: _App) -> None:
+        self._stack.push_async_callback(app.aclose)
+        await app.start()
+
+    async def _channel(self, name: str) -> grpc.aio.Channel:
+        channel = open_channel(self.info.address(name))
+        self._stack.push_async_callback(channel.close)
+        return channel

@@ -32,8 +32,7 @@ _QUEUE = 64
 _POLL_S = 0.1
 _STALL_S = 300.0
 """Without one image finished in this time something is wrong, and waiting on would hide it."""
-_PASSING_FAILURES = {"image_missing", "image_changed"}
-"""Failures of a file that was away or being written; seen again unchanged, it gets another chance."""
+_ABOUT_THE_FILE = {"image_missing", "image_changed"}
 
 _Unread = tuple[bytes, FileVersion]
 _Prepared = tuple[bytes, pb.NewImage]
@@ -113,7 +112,7 @@ class Indexer:
 
     async def _recognise(self, path: bytes, version: FileVersion, known: pb.FindReferencesResponse.Reference) -> None:
         failed = known.state == pb.STATE_FAILED
-        if known.state == pb.STATE_DELETED or (failed and known.failure.code in _PASSING_FAILURES):
+        if known.state == pb.STATE_DELETED or (failed and _may_succeed(known.failure.code)):
             await self._unread.put((path, version))  # removed by the user and now wanted again, or worth another try
         elif self._is_again(known.image_id):
             self.summary.duplicates += 1
@@ -240,6 +239,11 @@ class Indexer:
 
 async def _find_references(request: pb.FindReferencesRequest, node: Node) -> pb.FindReferencesResponse:
     return await node.search.FindReferences(request)
+
+
+def _may_succeed(failure_code: str) -> bool:
+    """Whether the failure was not one of the bytes: a file that was away, a part that was down for too long."""
+    return failure_code in _ABOUT_THE_FILE or not failure_code.startswith("image_")
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

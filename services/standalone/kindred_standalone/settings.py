@@ -11,7 +11,7 @@ class StandaloneSettings(Settings):
 
     models_dir: Path | None = None
     profile: str = "lite"
-    log_level: str = "warning"
+    log_level: str = "error"
     log_json: bool = False
     debug: bool = False
     max_image_bytes: int = 50_000_000

@@ -20,7 +20,7 @@ def test_help_imports_nothing_heavy() -> None:
         "import sys; from kindred_standalone.cli import app\n"
         "try: app(['--help'])\n"
         "except SystemExit: pass\n"
-        "heavy = {'lancedb', 'onnxruntime', 'fastapi', 'pyarrow', 'sqlalchemy', 'numpy', 'grpc', 'PIL', 'httpx', 'uvicorn'}\n"
+        "heavy = {'lancedb', 'onnxruntime', 'fastapi', 'pyarrow', 'sqlalchemy', 'numpy', 'grpc', 'PIL', 'httpx'}\n"
         "print(sorted(heavy & set(sys.modules)), file=sys.stderr)\n"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)

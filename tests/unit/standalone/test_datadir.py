@@ -82,7 +82,8 @@ def test_the_owner_file_of_nonsense_is_no_owner(directory: DataDirectory) -> Non
 
 def test_the_sockets_of_a_killed_owner_are_cleaned_up(directory: DataDirectory) -> None:
     script = (
-        "import os, signal, socket, sys; from pathlib import Path; from kindred_standalone.datadir import DataDirectory\n"
+        "import os, signal, socket, sys; from pathlib import Path\n"
+        "from kindred_standalone.datadir import DataDirectory\n"
         "ownership = DataDirectory.at(Path(sys.argv[1])).try_own('test'); ownership.announce()\n"
         "socket.socket(socket.AF_UNIX).bind(ownership.info.socket('search')); os.kill(os.getpid(), signal.SIGKILL)\n"
     )

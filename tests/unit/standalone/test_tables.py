@@ -50,7 +50,8 @@ def test_the_summary_counts() -> None:
     summary.skipped[".txt"] = 4
     line = str(summary_line(summary))
     assert line == (
-        "3 indexed, 2 already known, 1 duplicate, 1 failed, 4 skipped that are no images (4 .txt) in 2.0 s, 1.5 images/s"
+        "3 indexed, 2 already known, 1 duplicate, 1 failed, 4 skipped that are no images (4 .txt)"
+        " in 2.0 s, 1.5 images/s"
     )
     assert summary.done == summary.total
 

@@ -1,0 +1,156 @@
+"""Everything that a folder of a real user may hold: each fault gets its reason, and the rest is indexed."""
+
+import io
+import os
+import struct
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from support.commands import CommandLine
+from support.photos import encoded, skimage_photo
+
+
+def png_bomb(side: int) -> bytes:
+    """A PNG of side x side black pixels in few bytes."""
+    header = struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)
+    packed = zlib.compress(bytes((side // 8 + 1) * side), 9)
+    chunks = [(b"IHDR", header), (b"IDAT", packed), (b"IEND", b"")]
+    body = b"".join(
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
+    )
+    return b"\x89PNG\r\n\x1a\n" + body
+
+
+def frames(kind: str) -> bytes:
+    images = [Image.new("RGB", (64, 48), colour) for colour in ("red", "green", "blue")]
+    return encoded(images[0], kind, save_all=True, append_images=images[1:], duration=100)
+
+
+def good_files() -> dict[bytes, bytes]:
+    """File name -> bytes; all have other pixels, so that none is a copy of another."""
+    cat = Image.open(io.BytesIO(skimage_photo("chelsea.png"))).convert("RGB").resize((200, 133))
+    grey16 = Image.fromarray(np.asarray(cat.convert("L")).astype(np.uint16) * 257)
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    return {
+        b"cmyk.jpg": encoded(cat.convert("CMYK"), "JPEG"),
+        b"grey.jpg": encoded(cat.convert("L"), "JPEG"),
+        b"sixteen.png": encoded(grey16, "PNG"),
+        b"palette.png": encoded(cat.quantize(16), "PNG"),
+        b"alpha.png": encoded(cat.convert("RGBA").rotate(15, expand=True), "PNG"),
+        b"moving.gif": frames("GIF"),
+        b"moving.webp": frames("WEBP"),
+        b"phone.avif": encoded(cat, "AVIF"),
+        b"phone.heic": heic(cat),
+        b"turned.jpg": encoded(cat, "JPEG", exif=turned),
+        b"thin.png": encoded(Image.new("RGB", (1, 4000), "blue"), "PNG"),
+        b"two words.jpg": encoded(cat, "JPEG", quality=91),
+        b"two\nlines.jpg": encoded(cat, "JPEG", quality=92),
+        b"caf\xe9.jpg": encoded(cat, "JPEG", quality=93),
+        b"without_suffix": encoded(cat, "JPEG", quality=94),
+    }
+
+
+def heic(image: Image.Image) -> bytes:
+    pillow_heif = pytest.importorskip("pillow_heif")
+    buffer = io.BytesIO()
+    pillow_heif.from_pillow(image).save(buffer)
+    return buffer.getvalue()
+
+
+def bad_files() -> dict[str, tuple[bytes, str]]:
+    """File name -> bytes and the code of the reason."""
+    whole = encoded(Image.open(io.BytesIO(skimage_photo("coffee.png"))).convert("RGB"), "JPEG")
+    return {
+        "empty.jpg": (b"", "image_empty"),
+        "cut.jpg": (whole[: len(whole) // 2], "image_truncated"),
+        "renamed.jpg": (b"This is a text, whatever its name says.\n" * 20, "image_unsupported_format"),
+        "bomb.png": (png_bomb(30_000), "image_too_many_pixels"),
+    }
+
+
+@pytest.fixture(scope="module")
+def indexed(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], str, CommandLine, Path]:
+    """The folder indexed once with JSON, then shown once more for people."""
+    folder = tmp_path_factory.mktemp("bad") / "photos"
+    folder.mkdir()
+    root = os.fsencode(folder)
+    for name, data in good_files().items():
+        with open(os.path.join(root, name), "wb") as file:
+            file.write(data)
+    for bad_name, (data, _) in bad_files().items():
+        (folder / bad_name).write_bytes(data)
+    (folder / "zz the same again.jpg").write_bytes(good_files()[b"two words.jpg"])
+    with (folder / "huge.jpg").open("wb") as file:
+        file.truncate(60_000_000)
+    (folder / "gone.jpg").symlink_to(folder / "nothing")
+    (folder / "circle.jpg").symlink_to(folder / "circle.jpg")
+    (folder / "up").symlink_to(folder)
+    (folder / "notes.txt").write_text("words")
+    (folder / ".DS_Store").write_bytes(b"x")
+    os.mkfifo(folder / "pipe.jpg")
+    command_line = CommandLine(folder.parent / "gallery")
+    summary = command_line.json("index", folder)
+    return summary, command_line.run("index", folder).stdout, command_line, folder
+
+
+def test_everything_good_is_indexed(indexed: tuple[dict[str, Any], str, CommandLine, Path]) -> None:
+    summary = indexed[0]
+    assert (summary["indexed"], summary["duplicates"]) == (len(good_files()), 1)
+    assert indexed[2].json("status")["indexed"] == len(good_files())
+
+
+def test_each_fault_has_its_reason(indexed: tuple[dict[str, Any], str, CommandLine, Path]) -> None:
+    codes = {Path(failure["path"]).name: failure["code"] for failure in indexed[0]["failures"]}
+    assert codes == {
+        **{name: code for name, (_, code) in bad_files().items()},
+        "huge.jpg": "image_too_large",
+        "gone.jpg": "file_missing",
+        "circle.jpg": "file_unreadable",
+    }
+    assert all(failure["detail"] for failure in indexed[0]["failures"])
+
+
+def test_what_is_no_image_is_skipped(indexed: tuple[dict[str, Any], str, CommandLine, Path]) -> None:
+    assert indexed[0]["skipped_by_suffix"] == {".jpg": 1, ".txt": 1}  # the pipe and the notes
+
+
+def test_a_second_run_says_the_same_and_embeds_nothing(
+    indexed: tuple[dict[str, Any], str, CommandLine, Path],
+) -> None:
+    shown = indexed[1]
+    assert f"0 indexed, {len(good_files())} already known, 1 duplicate, 7 failed" in shown
+    for code in ("image_empty", "image_truncated", "image_too_many_pixels", "image_unsupported_format"):
+        assert code in shown
+    assert "The run itself went well" in shown
+
+
+def test_hostile_names_are_shown_safely(indexed: tuple[dict[str, Any], str, CommandLine, Path]) -> None:
+    _, _, command_line, folder = indexed
+    assert r"caf\xe9.jpg" in command_line.run("show", os.fsencode(folder) + b"/caf\xe9.jpg").stdout
+    assert r"two\nlines.jpg" in command_line.run("show", folder / "two\nlines.jpg").stdout
+
+
+def test_orientation_is_applied(indexed: tuple[dict[str, Any], str, CommandLine, Path]) -> None:
+    _, _, command_line, folder = indexed
+    shown = command_line.json("show", folder / "turned.jpg")
+    assert (shown["width"], shown["height"]) == (133, 200)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
+def test_an_unreadable_file_has_a_reason(command_line: CommandLine, tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    closed = tmp_path / "photos" / "closed.jpg"
+    closed.write_bytes(encoded(Image.new("RGB", (9, 9)), "JPEG"))
+    closed.chmod(0)
+    summary = command_line.json("index", tmp_path / "photos", expect=1)
+    assert [failure["code"] for failure in summary["failures"]] == ["file_unreadable"]
+
+
+def test_a_folder_without_images_is_said(command_line: CommandLine, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    assert "No images were found" in command_line.run("index", tmp_path / "empty", expect=1).stdout
