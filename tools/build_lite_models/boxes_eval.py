@@ -11,6 +11,7 @@ import numpy as np
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from . import detector
 from .extract import run_all
 from .images import read, unletterbox
 from .views import View
@@ -40,7 +41,7 @@ def _detections(model: Path, folder: Path, truth: COCO) -> list[dict[str, Any]]:
     found = run_all(model, [View(path) for path in paths], OUTPUTS)
     rows = []
     for row, (image_id, path) in enumerate(zip(ids, paths, strict=True)):
-        boxes = unletterbox(found["boxes"][row], *read(path).shape[:2])
+        boxes = unletterbox(found["boxes"][row], read(path), detector.INPUT_PX)
         for (x_min, y_min, x_max, y_max), score, label in zip(
             boxes.tolist(), *(found[k][row] for k in OUTPUTS[1:]), strict=True
         ):

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from . import detector, encoder
 from .graph import session
-from .images import Pixels, letterbox, resize
+from .images import Pixels, letterbox, stretch
 from .views import View
 
 Arrays = dict[str, NDArray[np.float32]]
@@ -25,7 +25,7 @@ def inputs(pixels: Pixels) -> dict[str, NDArray[np.uint8]]:
     """The two inputs of lite_image for one photo, uint8 [1, ...]."""
     size = encoder.INPUT_PX
     return {
-        "encoder_image": resize(pixels, size, size)[None],
+        "encoder_image": stretch(pixels, size)[None],
         "detector_image": letterbox(pixels, detector.INPUT_PX)[None],
     }
 

@@ -15,6 +15,7 @@ import yaml
 
 from . import detector, encoder
 from .head import DIMENSION
+from .images import PAD_VALUE
 from .text import MAX_TOKENS
 
 VERSION = "1"
@@ -97,7 +98,7 @@ def _image_manifest(space: str) -> dict[str, Any]:
     return _common("lite_image", "image_pipeline", space, [EFFICIENTNET, CENTERNET, MINILM, CLASS_NAMES, CAPTIONS]) | {
         "inputs": [
             image("encoder_image", encoder.INPUT_PX, fit="stretch"),
-            image("detector_image", detector.INPUT_PX, fit="letterbox", pad_value=0, pad_position="centre"),
+            image("detector_image", detector.INPUT_PX, fit="letterbox", pad_value=PAD_VALUE, pad_position="centre"),
         ],
         "outputs": [
             {"name": "embedding", "dtype": "float32", "shape": ["n", DIMENSION], "normalised": True},
