@@ -65,9 +65,14 @@ async def build(settings: GatewaySettings, adapters: Adapters) -> App:
         search=SearchServiceStub(adapters.search),
         channels={"embedder": adapters.embedder, "detector": adapters.detector, "search": adapters.search},
         blobs=adapters.blobs,
-        pool=DecodePool(settings.decode_threads, settings.decode_queue),
+        pool=DecodePool(settings.decode_threads, settings.images_in_memory, settings.image_queue),
         fetcher=adapters.fetcher
-        or Fetcher(settings.max_image_bytes, settings.download_timeout_s, settings.max_redirects),
+        or Fetcher(
+            settings.max_image_bytes,
+            settings.download_timeout_s,
+            settings.max_redirects,
+            settings.concurrent_downloads,
+        ),
     )
     tasks = BackgroundTasks("gateway")
 
@@ -90,6 +95,7 @@ def application(parts: Parts) -> FastAPI:
         openapi_url="/openapi.json",
         docs_url=None,  # both pages load scripts from a CDN
         redoc_url=None,
+        redirect_slashes=False,
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.parts = parts

@@ -23,8 +23,6 @@ Resolver = Callable[[str, int], Awaitable[list[str]]]
 MAX_URL_CHARS = 2048
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _NUMERIC_LABEL = re.compile(r"[0-9]+|0x[0-9a-f]*", re.IGNORECASE)
-# NAT64 prefixes (RFC 6052, RFC 8215) carry an IPv4 address in their last four bytes and count as global.
-_NAT64 = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("64:ff9b:1::/48"))
 _WEB_PORTS = frozenset({80, 443})
 _FIRST_USER_PORT = 1024
 
@@ -44,9 +42,8 @@ def is_public(address: str) -> bool:
     if isinstance(ip, ipaddress.IPv6Address):
         if ip.scope_id is not None or ip.is_site_local:
             return False
+        # NAT64 addresses carry an IPv4 address too; ipaddress counts them as reserved, so they are refused below
         inner: list[ipaddress.IPv4Address | None] = [ip.ipv4_mapped, ip.sixtofour, *(ip.teredo or ())]
-        if any(ip in network for network in _NAT64):
-            inner.append(ipaddress.IPv4Address(ip.packed[-4:]))
         if not all(_is_plain_public(embedded) for embedded in inner if embedded is not None):
             return False
         if ip.ipv4_mapped is not None:
@@ -66,19 +63,21 @@ class Fetcher:
         max_bytes: int,
         timeout_s: float,
         max_redirects: int = 5,
+        concurrency: int = 4,
         resolver: Resolver = resolve,
         allow_private: bool = False,
     ) -> None:
         self._max_bytes = max_bytes
         self._timeout_s = timeout_s
         self._max_redirects = max_redirects
+        self._places = asyncio.Semaphore(concurrency)
         self._backend = _CheckedBackend(resolver, allow_private)
         self._allow_private = allow_private
 
     async def fetch(self, url: str) -> bytes:
         """The body behind `url`. Raises ImageDownloadFailed with the reason, ImageTooLarge."""
         try:
-            async with asyncio.timeout(self._timeout_s):
+            async with self._places, asyncio.timeout(self._timeout_s):
                 return await self._follow(url)
         except TimeoutError:
             _fail(f"the download took longer than {self._timeout_s:g} s")
@@ -148,6 +147,8 @@ class Fetcher:
             _fail("a URL with a user name or password is not fetched")
         if not url.host:
             _fail("the URL names no host")
+        if url.port is not None and not 0 < url.port < 1 << 16:
+            _fail(f"there is no port {url.port}")
         if self._allow_private:
             return url
         if url.port is not None and url.port not in _WEB_PORTS and url.port < _FIRST_USER_PORT:

@@ -54,8 +54,7 @@ class _Short(StrictModel):
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         full = handler.resolve_ref_schema(handler(schema))
-        bare = full["properties"][cls._short_key()]
-        return {"anyOf": [{key: item for key, item in bare.items() if key != "default"}, full]}
+        return {"anyOf": [full["properties"][cls._short_key()], full]}
 
 
 class _Condition(_Short):
@@ -68,6 +67,13 @@ class _Condition(_Short):
         if not self.model_fields_set:
             raise PydanticCustomError("empty_condition", "at least one operator is needed")
         return self
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        short_or_full = super().__get_pydantic_json_schema__(schema, handler)
+        for item in short_or_full["anyOf"][1]["properties"].values():
+            item.pop("default", None)  # a place-holder: what is not written is no condition
+        return short_or_full
 
     def compiled(self, field: str) -> Iterable[search_pb2.Condition]:
         for name, value in self.model_dump(exclude_unset=True).items():

@@ -13,12 +13,12 @@ T = TypeVar("T")
 
 
 class DecodePool:
-    """Runs at most `threads` jobs at a time and lets at most `queue` more wait."""
+    """Runs at most `threads` jobs at a time, holds at most `places` encoded images, lets at most `queue` more wait."""
 
-    def __init__(self, threads: int, queue: int) -> None:
+    def __init__(self, threads: int, places: int, queue: int) -> None:
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix="gateway-pixels")
-        self._slots = asyncio.Semaphore(threads)
-        self._room = threads + queue
+        self._places = asyncio.Semaphore(places)
+        self._room = places + queue
 
     @asynccontextmanager
     async def slot(self) -> AsyncIterator[None]:
@@ -27,7 +27,7 @@ class DecodePool:
             raise Unavailable("too many images are being read at this moment")
         self._room -= 1
         try:
-            async with self._slots:
+            async with self._places:
                 yield
         finally:
             self._room += 1

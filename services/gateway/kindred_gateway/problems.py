@@ -157,7 +157,7 @@ def _render(
         "title": HTTPStatus(status).phrase,
         "status": status,
         "detail": detail[:2000],
-        "instance": quote(path[:500]),
+        "instance": quote(path[:500], errors="replace"),
         "code": code,
         "request_id": current_request_id(),
         "errors": [{"pointer": item.pointer, "code": item.code, "detail": item.detail[:500]} for item in errors],

@@ -55,8 +55,12 @@ class GatewaySettings(Settings):
     """Most terms of one search."""
     decode_threads: int = Field(default=2, ge=1)
     """Images decoded at a time. One of the largest size takes up to 2 GB (see ImageLimits), so this bounds memory."""
-    decode_queue: int = Field(default=64, ge=1)
-    """Images waiting for a decoding thread; the next request is answered 503."""
+    images_in_memory: int = Field(default=8, ge=1)
+    """Encoded images (`max_image_bytes` each) held at a time; further requests wait."""
+    image_queue: int = Field(default=64, ge=1)
+    """Requests that wait for such a place; the next one is answered 503."""
+    concurrent_downloads: int = Field(default=4, ge=1)
+    """Images fetched from URLs at a time; further requests wait."""
     upload_ttl_s: int = Field(default=24 * 3600, ge=1)
     """Query uploads are gone after this time: 24 hours."""
     sweep_interval_s: float = Field(default=600, gt=0)

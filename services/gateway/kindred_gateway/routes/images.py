@@ -58,8 +58,9 @@ async def add_image(
     else:
         body = await read_json(request, IngestBody)
         photo = _photo(body, "")
+        data = await parts.fetcher.fetch(body.url)
         async with parts.pool.slot():
-            image = await checked_image(parts, await parts.fetcher.fetch(body.url), "/url")
+            image = await checked_image(parts, data, "/url")
             result = await accept(parts, principal, image, photo)
     state, failure = result.state, None
     if wait > 0 and state not in _ENDED:

@@ -37,8 +37,9 @@ async def add_upload(request: Request, parts: PartsDep, principal: PrincipalDep)
             image = await checked_image(parts, await form.image(parts.settings), "/file")
     else:
         body = await read_json(request, UploadBody)
+        data = await parts.fetcher.fetch(body.url)
         async with parts.pool.slot():
-            image = await checked_image(parts, await parts.fetcher.fetch(body.url), "/url")
+            image = await checked_image(parts, data, "/url")
     upload_id = new_upload_id(principal.owner)
     await parts.blobs.put(upload_key(upload_id), image.data)
     return json_answer(
