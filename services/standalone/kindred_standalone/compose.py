@@ -109,11 +109,13 @@ class Standalone:
         adapters = self._wrap(await self._adapters(self._ownership.directory))
 
         search = await kindred_search.app.build(
-            SearchSettings(),
+            SearchSettings(
+                label_sets={model.label_set: list(model.classes) for model in adapters.models if model.label_set}
+            ),
             kindred_search.app.Adapters(adapters.engine, adapters.vectors, adapters.blobs, adapters.bus),
         )
-        await self._serve("search", search.registrations)
         await self._run(search)
+        await self._serve("search", search.registrations)
         search_channel = await self._channel("search")
 
         embedder = await kindred_embedder.app.build(
@@ -122,15 +124,15 @@ class Standalone:
                 adapters.inference, adapters.models, adapters.blobs, adapters.bus, search_channel
             ),
         )
-        await self._serve("embedder", embedder.registrations)
         await self._run(embedder)
+        await self._serve("embedder", embedder.registrations)
 
         detector = await kindred_detector.app.build(
             DetectorSettings(profile=self._settings.profile),
             kindred_detector.app.Adapters(adapters.inference, adapters.models, adapters.blobs),
         )
-        await self._serve("detector", detector.registrations)
         await self._run(detector)
+        await self._serve("detector", detector.registrations)
 
         gateway = await kindred_gateway.app.build(
             GatewaySettings(),
