@@ -1,0 +1,1 @@
+"""The catalogue: the truth about images, of which the index is a projection."""

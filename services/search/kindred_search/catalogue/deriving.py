@@ -1,0 +1,74 @@
+"""What workers found out about an image. Late news (another seq than the record's) change nothing."""
+
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, insert, select, update
+
+from kindred_search.catalogue import rows
+from kindred_search.catalogue.collections import ensure_collection
+from kindred_search.catalogue.engine import upsert
+from kindred_search.catalogue.tables import detections, embeddings, images
+from kindred_search.domain import EMBEDDED, WHOLE, Derived, Failure, State, ViewEmbedding
+
+
+def put_derived(connection: Connection, derived: Derived) -> bool:
+    """Write embeddings, labels and thumbnail key; returns whether the news was stale. Repeating it changes nothing."""
+    row = _current(connection, derived.image_id)
+    if row is None:
+        return True
+    if row.seq != derived.seq:
+        _sweep_thumbnail(connection, row, derived.thumb_key)
+        return True
+    for found in derived.embeddings:
+        _replace_embedding(connection, derived.image_id, found)
+        if found.view == WHOLE:
+            ensure_collection(connection, found.space, found.view, len(found.vector))
+    for run in derived.labels:
+        of_set = (detections.c.image_id == derived.image_id) & (detections.c.label_set == run.label_set)
+        connection.execute(delete(detections).where(of_set))
+        if run.detections:
+            found_rows = [rows.detection_values(derived.image_id, n, found) for n, found in enumerate(run.detections)]
+            connection.execute(insert(detections), found_rows)
+    values: dict[str, Any] = {"row_version": row.row_version + 1}
+    if derived.thumb_key:
+        values["thumb_key"] = derived.thumb_key
+    if row.state not in EMBEDDED and any(found.view == WHOLE for found in derived.embeddings):
+        values.update(state=int(State.DERIVED), failure_code=None, failure_detail=None)
+    connection.execute(update(images).where(images.c.image_id == derived.image_id).values(values))
+    return False
+
+
+def put_failure(connection: Connection, image_id: str, seq: int, failure: Failure) -> bool:
+    """Note that an image can never be embedded; returns whether the news was stale.
+
+    An image that is embedded already stays so: the message came a second time and its file has gone since.
+    """
+    row = _current(connection, image_id)
+    if row is None or row.seq != seq or row.state in EMBEDDED:
+        return True
+    values = {"state": int(State.FAILED), "failure_code": failure.code[:64], "failure_detail": failure.detail}
+    connection.execute(update(images).where(images.c.image_id == image_id).values(values))
+    return False
+
+
+def _current(connection: Connection, image_id: str) -> Row[Any] | None:
+    return connection.execute(select(images).where(images.c.image_id == image_id).with_for_update()).one_or_none()
+
+
+def _replace_embedding(connection: Connection, image_id: str, found: ViewEmbedding) -> None:
+    values = {
+        "image_id": image_id,
+        "view": found.view,
+        "space": found.space,
+        "model_name": found.model_name,
+        "model_version": found.model_version,
+        "vector": rows.encode_vector(found.vector),
+    }
+    upsert(connection, embeddings, [values])
+
+
+def _sweep_thumbnail(connection: Connection, row: Row[Any], thumb_key: str) -> None:
+    """A worker wrote a thumbnail of an image that has been buried since: let the projector remove it."""
+    if row.deleted_at_ms is not None and thumb_key:
+        values = {"thumb_key": thumb_key, "row_version": row.row_version + 1}
+        connection.execute(update(images).where(images.c.image_id == row.image_id).values(values))

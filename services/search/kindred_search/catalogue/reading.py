@@ -1,0 +1,156 @@
+"""What a principal may read: images with a claim of its own or a public one, never another's private claim."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import ColumnElement, Connection, and_, case, exists, func, or_, select
+
+from kindred_search.catalogue import rows
+from kindred_search.catalogue.tables import claims, detections, embeddings, file_references, images, outbox
+from kindred_search.domain import (
+    WHOLE,
+    Counts,
+    Detection,
+    ImageRecord,
+    ImageState,
+    LabelCount,
+    Reference,
+    State,
+    Visibility,
+)
+
+CHUNK = 500
+"""Ids in one IN list: below every database's limit of parameters."""
+
+
+def visible_claim(owner: str) -> ColumnElement[bool]:
+    """Condition on a row of `claims`: the principal sees it."""
+    return or_(claims.c.owner == owner, claims.c.visibility == int(Visibility.PUBLIC))
+
+
+def visible_image(owner: str) -> ColumnElement[bool]:
+    """Condition on a row of `images`: alive, and the principal sees a claim on it."""
+    return and_(
+        images.c.deleted_at_ms.is_(None), exists().where(claims.c.image_id == images.c.image_id, visible_claim(owner))
+    )
+
+
+def records(
+    connection: Connection, owner: str, image_ids: Sequence[str], *, with_labels: bool
+) -> dict[str, ImageRecord]:
+    """The images among these that `owner` may see. Two queries for each 500 ids."""
+    found: dict[str, ImageRecord] = {}
+    for chunk in _chunks(image_ids):
+        # own claim first, else the oldest public one: the same choice that access.tokens makes
+        claim_order = (case((claims.c.owner == owner, 0), else_=1), claims.c.created_at_ms, claims.c.owner)
+        query = (
+            select(
+                *images.c["image_id", "width", "height", "format", "byte_size", "origin", "taken_at"],
+                images.c.created_at_ms.label("ingested_at_ms"),
+                *images.c["state", "failure_code", "failure_detail", "blob_key", "thumb_key"],
+                *[column for column in claims.c if column.name not in {"image_id", "created_at_ms"}],
+            )
+            .join(claims, claims.c.image_id == images.c.image_id)
+            .where(images.c.image_id.in_(chunk), images.c.deleted_at_ms.is_(None), visible_claim(owner))
+            .order_by(*claim_order)
+        )
+        matches = connection.execute(query).all()
+        labels = labels_of(connection, [row.image_id for row in matches]) if with_labels else {}
+        for row in matches:
+            if row.image_id not in found:
+                found[row.image_id] = rows.record(row, owner, labels)
+    return found
+
+
+def labels_of(connection: Connection, image_ids: Sequence[str]) -> dict[str, list[Detection]]:
+    """Detections of each image, in the order in which the detector gave them (best first)."""
+    found: dict[str, list[Detection]] = defaultdict(list)
+    for chunk in _chunks(image_ids):
+        query = select(detections).where(detections.c.image_id.in_(chunk))
+        order = (detections.c.image_id, detections.c.label_set, detections.c.ordinal)
+        for row in connection.execute(query.order_by(*order)):
+            found[row.image_id].append(rows.detection(row))
+    return found
+
+
+def states(connection: Connection, owner: str, image_ids: Sequence[str]) -> dict[str, ImageState]:
+    found: dict[str, ImageState] = {}
+    for chunk in _chunks(image_ids):
+        columns = images.c["image_id", "state", "failure_code", "failure_detail"]
+        for row in connection.execute(select(*columns).where(images.c.image_id.in_(chunk), visible_image(owner))):
+            found[row.image_id] = ImageState(row.image_id, State(row.state), rows.failure(row))
+    return found
+
+
+def references(connection: Connection, owner: str, blob_keys: Sequence[str]) -> list[Reference]:
+    """Files that this owner has indexed in place, among these keys."""
+    found: list[Reference] = []
+    for chunk in _chunks(blob_keys):
+        query = (
+            select(*file_references.c, *images.c["state", "failure_code", "failure_detail"])
+            .join(images, images.c.image_id == file_references.c.image_id)
+            .where(file_references.c.owner == owner, file_references.c.blob_key.in_(chunk))
+        )
+        for row in connection.execute(query):
+            place = (row.blob_key, row.image_id, row.byte_size, row.mtime_ns)
+            found.append(Reference(*place, State(row.state), rows.failure(row)))
+    return found
+
+
+def resolve_prefix(connection: Connection, owner: str, prefix: str, limit: int) -> list[str]:
+    """Ids that begin with `prefix` (hex digits), in order."""
+    above = prefix[:-1] + chr(ord(prefix[-1]) + 1)  # the digits are ASCII: a range, so that the primary key serves it
+    in_range = and_(images.c.image_id >= prefix, images.c.image_id < above)
+    query = select(images.c.image_id).where(in_range, visible_image(owner)).order_by(images.c.image_id).limit(limit)
+    return list(connection.execute(query).scalars())
+
+
+def embedding(connection: Connection, owner: str, image_id: str, space: str) -> NDArray[np.float32] | None:
+    """The whole-image embedding, float32 [d], of an image that the principal may see."""
+    query = (
+        select(embeddings.c.vector)
+        .join(images, images.c.image_id == embeddings.c.image_id)
+        .where(embeddings.c.image_id == image_id, embeddings.c.view == WHOLE, embeddings.c.space == space)
+        .where(visible_image(owner))
+    )
+    blob = connection.execute(query).scalar_one_or_none()
+    return None if blob is None else rows.decode_vector(blob)
+
+
+def label_counts(connection: Connection, owner: str) -> list[LabelCount]:
+    """Images and boxes of each class among what the principal sees, most images first."""
+    key = detections.c["label_set", "class_name"]
+    in_images, box_count = func.count(detections.c.image_id.distinct()), func.count()
+    query = (
+        select(*key, in_images, box_count)
+        .join(images, images.c.image_id == detections.c.image_id)
+        .where(visible_image(owner))
+        .group_by(*key)
+        .order_by(in_images.desc(), *key)
+    )
+    found = connection.execute(query)
+    return [LabelCount(row[0], row[1], row[2], row[3]) for row in found]
+
+
+def classes(connection: Connection, label_set: str) -> dict[str, int]:
+    """Class name -> class id, as the detections say."""
+    query = select(*detections.c["class_name", "class_id"]).where(detections.c.label_set == label_set).distinct()
+    return {row.class_name: row.class_id for row in connection.execute(query)}
+
+
+def counts(connection: Connection, owner: str) -> Counts:
+    """How many images the principal sees, by state; its own claims; the outbox."""
+    query = select(images.c.state, func.count()).where(visible_image(owner)).group_by(images.c.state)
+    by_state = {State(state): count for state, count in connection.execute(query)}
+    own = connection.execute(select(func.count()).where(claims.c.owner == owner)).scalar_one()
+    waiting = connection.execute(select(func.count()).select_from(outbox)).scalar_one()
+    pending = by_state.get(State.STORED, 0) + by_state.get(State.DERIVED, 0)
+    indexed, failed = by_state.get(State.INDEXED, 0), by_state.get(State.FAILED, 0)
+    return Counts(sum(by_state.values()), indexed, pending, failed, own, waiting)
+
+
+def _chunks(items: Sequence[str]) -> list[list[str]]:
+    unique = list(dict.fromkeys(items))
+    return [unique[start : start + CHUNK] for start in range(0, len(unique), CHUNK)]

@@ -1,0 +1,131 @@
+"""The catalogue's tables. Migrations create them; the two are compared in a test."""
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+    text,
+)
+
+metadata = MetaData()
+
+_DIRTY = text("row_version > indexed_version")
+
+images = Table(
+    "images",
+    metadata,
+    Column("image_id", String(64), primary_key=True),
+    Column("seq", BigInteger, nullable=False),
+    Column("incarnation", Integer, nullable=False),
+    Column("deleted_at_ms", BigInteger),
+    Column("byte_size", BigInteger, nullable=False),
+    Column("mtime_ns", BigInteger, nullable=False),
+    Column("width", Integer, nullable=False),
+    Column("height", Integer, nullable=False),
+    Column("format", String(32), nullable=False),
+    Column("origin", String(32), nullable=False),
+    Column("taken_at", String(64), nullable=False),
+    Column("blob_key", Text, nullable=False),
+    Column("thumb_key", Text, nullable=False),
+    # counts what the index should know of the image; the projector writes the version it has projected beside it
+    Column("row_version", BigInteger, nullable=False),
+    Column("indexed_version", BigInteger, nullable=False),
+    Column("state", SmallInteger, nullable=False),
+    Column("failure_code", String(64)),
+    Column("failure_detail", Text),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Index("ix_images_dirty", "image_id", sqlite_where=_DIRTY, postgresql_where=_DIRTY),
+    Index("ix_images_state", "state"),
+)
+
+claims = Table(
+    "claims",
+    metadata,
+    Column("image_id", String(64), ForeignKey("images.image_id"), primary_key=True),
+    Column("owner", String(64), primary_key=True),
+    Column("visibility", SmallInteger, nullable=False),
+    Column("license", String(64), nullable=False),
+    Column("license_url", Text, nullable=False),
+    Column("creator", Text, nullable=False),
+    Column("credit", Text, nullable=False),
+    Column("copyright_notice", Text, nullable=False),
+    Column("source_url", Text, nullable=False),
+    Column("attribution", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("file_name", Text, nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Index("ix_claims_owner", "owner", "image_id"),
+)
+
+# Every path at which an owner has an image, so that an unchanged file is not read again, be it one of two copies.
+file_references = Table(
+    "file_references",
+    metadata,
+    Column("owner", String(64), primary_key=True),
+    Column("blob_key", Text, primary_key=True),
+    Column("image_id", String(64), ForeignKey("images.image_id"), nullable=False),
+    Column("byte_size", BigInteger, nullable=False),
+    Column("mtime_ns", BigInteger, nullable=False),
+    Index("ix_file_references_image", "image_id"),
+)
+
+embeddings = Table(
+    "embeddings",
+    metadata,
+    Column("image_id", String(64), ForeignKey("images.image_id"), primary_key=True),
+    Column("view", String(64), primary_key=True),
+    Column("space", String(200), primary_key=True),
+    Column("model_name", String(200), nullable=False),
+    Column("model_version", String(200), nullable=False),
+    Column("vector", LargeBinary, nullable=False),  # float16, little-endian
+)
+
+detections = Table(
+    "detections",
+    metadata,
+    Column("image_id", String(64), ForeignKey("images.image_id"), primary_key=True),
+    Column("label_set", String(64), primary_key=True),
+    Column("model_version", String(200), primary_key=True),
+    Column("ordinal", Integer, primary_key=True),
+    Column("model_name", String(200), nullable=False),
+    Column("class_id", Integer, nullable=False),
+    Column("class_name", String(200), nullable=False),
+    Column("score", Double, nullable=False),
+    Column("x_min", Double, nullable=False),
+    Column("y_min", Double, nullable=False),
+    Column("x_max", Double, nullable=False),
+    Column("y_max", Double, nullable=False),
+    Column("source", String(16), nullable=False),
+    Column("agreement", Integer, nullable=False),
+    Index("ix_detections_class", "label_set", "class_id", "class_name"),
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("image_id", String(64), nullable=False),
+    Column("request_id", String(200), nullable=False),
+    Column("payload", LargeBinary, nullable=False),  # kindred.events.v1.ImageEvent
+    sqlite_autoincrement=True,
+)
+
+collections = Table(
+    "collections",
+    metadata,
+    Column("name", String(200), primary_key=True),
+    Column("space", String(200), nullable=False),
+    Column("view", String(64), nullable=False),
+    Column("generation", Integer, nullable=False),
+    Column("dimension", Integer, nullable=False),
+    Column("state", String(16), nullable=False),  # building | active | dropping
+)

@@ -1,0 +1,163 @@
+"""A search request as it came becomes one that can be run: every bound checked, every class name resolved."""
+
+import math
+from collections.abc import Awaitable, Callable, Iterator
+
+import numpy as np
+
+from kindred.search.v1 import search_pb2 as pb
+from kindred_kit.errors import InvalidArgument, InvalidFilter, KindredError
+from kindred_search import access, convert, labels
+from kindred_search.filters import Condition, NumberCondition, OrderCondition, SearchFilter, TextCondition
+from kindred_search.labels import LabelTerm
+from kindred_search.mixing import unit
+from kindred_search.searching import SearchRequest, Term
+
+MAX_LIMIT = 100
+DEFAULT_LABEL_SET = "coco-80"
+_MAX_TERMS = 32
+_MAX_WEIGHT = 1_000.0
+_MAX_EXCLUDED = 1_000
+_MAX_FILTER_PARTS = 200
+_MAX_FILTER_DEPTH = 4
+_MAX_VALUES = 200
+_MAX_DIGEST = 200
+
+ResolveClass = Callable[[str, str], Awaitable[int]]
+"""(label set, class name) -> class id; raises UnknownLabel."""
+
+_TEXT_FIELDS = {"license", "origin", "format"}
+_NUMBER_FIELDS = {"width", "height", "ingested_at_ms"}
+_ORDERINGS = {pb.OPERATOR_GT: "gt", pb.OPERATOR_GTE: "gte", pb.OPERATOR_LT: "lt", pb.OPERATOR_LTE: "lte"}
+_ONE_VALUE = {pb.OPERATOR_EQ, pb.OPERATOR_NE, *_ORDERINGS}
+_NEGATED = {pb.OPERATOR_NE, pb.OPERATOR_NOT_IN}
+_MEMBERSHIP = {pb.OPERATOR_EQ, pb.OPERATOR_IN, *_NEGATED}
+
+
+async def search_request(request: pb.SearchRequest, resolve: ResolveClass) -> SearchRequest:
+    """Raises PrincipalMissing, InvalidArgument, InvalidFilter, UnknownLabel."""
+    owner = convert.owner_of(request.principal)
+    if not 1 <= request.limit <= MAX_LIMIT:
+        raise InvalidArgument(f"limit lies between 1 and {MAX_LIMIT}", pointer="/limit")
+    min_score = request.min_score if request.HasField("min_score") else None
+    if min_score is not None and not -1 <= min_score <= 1:
+        raise InvalidArgument("min_score is a cosine similarity: between -1 and 1", pointer="/min_score")
+    if len(request.query_digest) > _MAX_DIGEST:
+        raise InvalidArgument("the query digest is too long")
+    if len(request.exclude_ids) > _MAX_EXCLUDED:
+        raise InvalidArgument(f"at most {_MAX_EXCLUDED} ids can be excluded", pointer="/exclude_ids")
+    later = bool(request.cursor)  # its list remembers terms and filter
+    return SearchRequest(
+        owner=owner,
+        terms=() if later else tuple(_terms(request)),
+        space=request.space,
+        wanted=SearchFilter() if later else await _filter(request.filter, resolve),
+        limit=request.limit,
+        min_score=min_score,
+        cursor=request.cursor,
+        query_digest=request.query_digest,
+        exclude_ids=frozenset(convert.image_ids(request.exclude_ids)),
+    )
+
+
+def _terms(request: pb.SearchRequest) -> Iterator[Term]:
+    if len(request.terms) > _MAX_TERMS:
+        raise InvalidArgument(f"a query has at most {_MAX_TERMS} terms", pointer="/query")
+    for position, term in enumerate(request.terms):
+        pointer = f"/query/{position}"
+        if not math.isfinite(term.weight) or abs(term.weight) > _MAX_WEIGHT:
+            raise InvalidArgument(
+                f"a weight lies between -{_MAX_WEIGHT:g} and {_MAX_WEIGHT:g}", pointer=f"{pointer}/weight"
+            )
+        if term.WhichOneof("of") == "embedding":
+            yield Term(unit(np.asarray(term.embedding.values, dtype=np.float32), pointer), term.weight)
+        elif term.WhichOneof("of") == "image_id":
+            yield Term(convert.image_id(term.image_id, f"{pointer}/image_id"), term.weight)
+        else:
+            raise InvalidArgument("a term is an embedding or an image id", pointer=pointer)
+
+
+async def _filter(said: pb.Filter, resolve: ResolveClass) -> SearchFilter:
+    if _size(said, 0) > _MAX_FILTER_PARTS:
+        raise InvalidFilter(f"a filter has at most {_MAX_FILTER_PARTS} conditions", pointer="/filter")
+    return await _branch(said, resolve, "/filter")
+
+
+def _size(said: pb.Filter, depth: int) -> int:
+    if depth > _MAX_FILTER_DEPTH:
+        raise InvalidFilter(f"alternatives nest at most {_MAX_FILTER_DEPTH} deep", pointer="/filter")
+    own = len(said.labels_all) + len(said.labels_any) + len(said.labels_none) + len(said.conditions)
+    return own + sum(1 + _size(branch, depth + 1) for branch in said.any_of)
+
+
+async def _branch(said: pb.Filter, resolve: ResolveClass, pointer: str) -> SearchFilter:
+    at = f"{pointer}/labels"
+    return SearchFilter(
+        labels_all=tuple([await _label(term, resolve, f"{at}/all/{n}") for n, term in enumerate(said.labels_all)]),
+        labels_any=tuple([await _label(term, resolve, f"{at}/any/{n}") for n, term in enumerate(said.labels_any)]),
+        labels_none=tuple([await _label(term, resolve, f"{at}/none/{n}") for n, term in enumerate(said.labels_none)]),
+        conditions=tuple(_condition(condition, pointer) for condition in said.conditions),
+        any_of=tuple([await _branch(branch, resolve, f"{pointer}/or/{n}") for n, branch in enumerate(said.any_of)]),
+    )
+
+
+async def _label(term: pb.LabelTerm, resolve: ResolveClass, pointer: str) -> LabelTerm:
+    if not 0 <= term.min_score <= 1:
+        raise InvalidFilter("min_score of a label lies between 0 and 1", pointer=f"{pointer}/min_score")
+    count = term.min_count or 1
+    if not 1 <= count <= labels.MAX_COUNT:
+        raise InvalidFilter(f"min_count lies between 1 and {labels.MAX_COUNT}", pointer=f"{pointer}/min_count")
+    label_set = term.label_set or DEFAULT_LABEL_SET
+    try:
+        class_id = await resolve(labels.require_label_set(label_set), term.class_name)
+    except KindredError as error:
+        error.pointer = pointer
+        raise
+    return LabelTerm(label_set, class_id, term.class_name, term.min_score, count)
+
+
+def _condition(said: pb.Condition, parent: str) -> Condition:
+    pointer = f"{parent}/{said.field[:80]}"
+    if said.field not in _TEXT_FIELDS | _NUMBER_FIELDS:
+        known = ", ".join(sorted(_TEXT_FIELDS | _NUMBER_FIELDS))
+        raise InvalidFilter(f"no field {said.field[:80]!r} to filter on; there are {known}", pointer=pointer)
+    if not 1 <= len(said.values) <= (1 if said.operator in _ONE_VALUE else _MAX_VALUES):
+        raise InvalidFilter(
+            f"this operator takes {'one value' if said.operator in _ONE_VALUE else f'1 to {_MAX_VALUES} values'}",
+            pointer=pointer,
+        )
+    if said.field in _TEXT_FIELDS:
+        return _text_condition(said, pointer)
+    numbers = tuple(_number(value, pointer) for value in said.values)
+    if said.operator in _ORDERINGS:
+        return OrderCondition(said.field, _ORDERINGS[said.operator], numbers[0])  # type: ignore[arg-type]  # checked above
+    _require_membership(said, pointer)
+    return NumberCondition(said.field, numbers, said.operator in _NEGATED)  # type: ignore[arg-type]  # checked above
+
+
+def _text_condition(said: pb.Condition, pointer: str) -> TextCondition:
+    _require_membership(said, pointer)
+    if any(value.WhichOneof("of") != "text" for value in said.values):
+        raise InvalidFilter(f"{said.field} is compared with a text", pointer=pointer)
+    check = access.require_license if said.field == "license" else _word
+    try:
+        values = tuple(check(value.text) for value in said.values)
+    except InvalidArgument as error:
+        raise InvalidFilter(error.detail, pointer=pointer) from error
+    return TextCondition(said.field, values, said.operator in _NEGATED)  # type: ignore[arg-type]  # checked by the caller
+
+
+def _word(text: str) -> str:
+    return convert.word(text, "a format or an origin")
+
+
+def _require_membership(said: pb.Condition, pointer: str) -> None:
+    if said.operator not in _MEMBERSHIP:
+        raise InvalidFilter(f"{said.field} takes eq, ne, in and not_in", pointer=pointer)
+
+
+def _number(value: pb.Value, pointer: str) -> float:
+    largest = 2.0**53  # beyond, a double is no longer every integer
+    if value.WhichOneof("of") != "number" or not math.isfinite(value.number) or abs(value.number) > largest:
+        raise InvalidFilter("this field is compared with a number", pointer=pointer)
+    return value.number

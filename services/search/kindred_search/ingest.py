@@ -1,0 +1,48 @@
+"""What changes the catalogue, and whom it wakes."""
+
+from collections.abc import Sequence
+
+from kindred_kit.errors import Unavailable
+from kindred_kit.ports.blobs import BlobStore
+from kindred_search.catalogue import projecting
+from kindred_search.catalogue.catalogue import Catalogue
+from kindred_search.domain import FILE_SCHEME, Accepted, Derived, NewImage
+from kindred_search.projector import Projector
+from kindred_search.relay import Relay
+
+
+class Ingest:
+    def __init__(self, catalogue: Catalogue, blobs: BlobStore, relay: Relay, projector: Projector) -> None:
+        self._catalogue = catalogue
+        self._blobs = blobs
+        self._relay = relay
+        self._projector = projector
+
+    async def accept(self, owner: str, images: Sequence[NewImage]) -> list[Accepted]:
+        """Durable when this returns. Raises Unavailable if the bytes went with the image's former life."""
+        async with self._projector.burial_lock:
+            await self._check_reborn(images)
+            results = await self._catalogue.accept(owner, images)
+        self._relay.notify()
+        self._projector.notify()
+        return results
+
+    async def _check_reborn(self, images: Sequence[NewImage]) -> None:
+        """An image that comes back while its old bytes are being removed must not be accepted without any."""
+        stored = {image.image_id: image.blob_key for image in images if not image.blob_key.startswith(FILE_SCHEME)}
+        for image_id in await self._catalogue.read(projecting.buried_among, list(stored)):
+            if await self._blobs.head(stored[image_id]) is None:
+                raise Unavailable(f"the bytes of image {image_id} have just been removed; upload them again")
+
+    async def delete(self, owner: str, image_ids: Sequence[str]) -> list[str]:
+        """Remove the owner's claims; returns the ids of which it had one."""
+        deleted = await self._catalogue.remove_claims(owner, image_ids)
+        self._relay.notify()
+        self._projector.notify()
+        return deleted
+
+    async def put_derived(self, derived: Derived) -> bool:
+        """Returns whether the news was stale."""
+        stale = await self._catalogue.put_derived(derived)
+        self._projector.notify()
+        return stale

@@ -1,0 +1,195 @@
+"""Catalogue -> index, in batches, by row version. Nobody else writes index rows.
+
+A batch is read, written to the index, then marked. A kill in between repeats the batch, which changes nothing: rows are
+whole and keyed by image_id. Whatever changed after the read has a higher row version and stays dirty.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import timedelta
+
+from kindred_kit.ports.blobs import BlobStore
+from kindred_kit.telemetry import FALLBACKS, get_logger
+from kindred_search import access, labels
+from kindred_search.catalogue import collections, projecting
+from kindred_search.catalogue.catalogue import Catalogue
+from kindred_search.catalogue.projecting import Projection
+from kindred_search.domain import FILE_SCHEME, Collection
+from kindred_search.indexes import Indexes
+from kindred_search.vectors.port import Row, VectorStore
+
+BATCH = 500
+"""Images read, written and marked together; about 2 MB of vectors."""
+
+_OPTIMIZE_BATCHES = 50
+_OPTIMIZE_ROWS = 4_000
+"""Small files and rows beside the vector index make each search slower: about 2 ms for a thousand such rows."""
+
+_RETRY_S = 1.0
+
+
+class Projector:
+    """`coalesce`: how long the first change waits for others: a write of one row costs as much as one of fifty."""
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        vectors: VectorStore,
+        blobs: BlobStore,
+        indexes: Indexes,
+        coalesce: timedelta,
+        poll: timedelta,
+    ) -> None:
+        self._catalogue = catalogue
+        self._vectors = vectors
+        self._blobs = blobs
+        self._indexes = indexes
+        self._coalesce_s = coalesce.total_seconds()
+        self._poll_s = poll.total_seconds()
+        self._wake = asyncio.Event()
+        self._batches = 0
+        self._rows = 0
+        self._log = get_logger("search")
+        self.write_lock = asyncio.Lock()
+        """Held from reading a batch until its rows are in the index, by whoever writes to it."""
+        self.burial_lock = asyncio.Lock()
+        """Held while bytes of a dead image are removed, and while an image is accepted: it may be the same one."""
+
+    def notify(self) -> None:
+        """Something has changed that the index should know."""
+        self._wake.set()
+
+    async def open(self) -> None:
+        """Find the active collection; drop what a crash has left half-built; mend an index that has lost rows."""
+        await self._catalogue.write(collections.abandon_building)
+        await self.drop_replaced()
+        await self._refresh_active()
+        active = self._indexes.active
+        if active is None:
+            return
+        await self._vectors.create(active.name, active.dimension)
+        held = await self._vectors.count(active.name)
+        expected = await self._catalogue.read(projecting.indexed_count, active.space)
+        if held < expected:
+            FALLBACKS.labels("search", "index_rebuilt").inc()
+            self._log.warning("the index has lost rows and is filled again", held=held, expected=expected)
+            await self._catalogue.write(projecting.mark_all_dirty)
+
+    async def drop_replaced(self) -> None:
+        """Remove the collections that a reindex has replaced."""
+        for old in await self._catalogue.read(collections.open_collections, collections.DROPPING):
+            await self._vectors.drop(old.name)
+            await self._catalogue.write(collections.forget, old.name)
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            self._wake.clear()
+            try:
+                await self.drain()
+                await self._tidy(idle=not self._wake.is_set())
+            except Exception as error:
+                FALLBACKS.labels("search", "projector_retry").inc()
+                self._log.error("projection failed and is tried again", exc_info=error)
+                await asyncio.sleep(_RETRY_S)
+                continue
+            try:
+                await asyncio.wait_for(self._wake.wait(), self._poll_s)
+                await asyncio.sleep(self._coalesce_s)
+            except TimeoutError:
+                continue
+
+    async def run_index_builds(self) -> None:
+        """Until cancelled: build indexes once the collection has grown large enough for them."""
+        while True:
+            await asyncio.sleep(self._poll_s)
+            try:
+                if self._indexes.active is not None:
+                    await self._vectors.build_indexes(self._indexes.active.name)
+            except Exception as error:
+                FALLBACKS.labels("search", "index_build_retry").inc()
+                self._log.error("building an index failed and is tried again", exc_info=error)
+
+    async def drain(self) -> int:
+        """Project until nothing is dirty; returns how many row versions that was."""
+        total = 0
+        while done := await self.project_batch():
+            total += done
+            if self._batches >= _OPTIMIZE_BATCHES or self._rows >= _OPTIMIZE_ROWS:
+                await self._tidy(idle=True)
+        return total
+
+    async def project_batch(self) -> int:
+        """One batch; returns its size."""
+        async with self.write_lock:
+            batch = await self._catalogue.read(projecting.dirty, BATCH)
+            if not batch:
+                return 0
+            if self._indexes.active is None:
+                await self._refresh_active()
+            for collection in self._indexes.written:
+                await self.write(collection, batch)
+            await self._bury([item for item in batch if item.deleted])
+            await self._catalogue.write(projecting.mark_projected, batch, [c.space for c in self._indexes.written])
+            return len(batch)
+
+    async def write(self, collection: Collection, batch: Sequence[Projection]) -> None:
+        """Make the collection's rows of these images what the catalogue says. The caller holds `write_lock`."""
+        rows = [index_row(item, collection.space) for item in batch if _belongs(item, collection)]
+        await self._vectors.upsert(collection.name, rows)
+        gone = [item.image_id for item in batch if not _belongs(item, collection)]
+        if gone:
+            await self._vectors.delete(collection.name, gone)
+        self._batches += 1
+        self._rows += len(rows)
+
+    async def _bury(self, buried: Sequence[Projection]) -> None:
+        for item in buried:
+            async with self.burial_lock:
+                if await self._catalogue.read(projecting.buried_among, [item.image_id]):
+                    await self._remove_bytes(item)
+
+    async def _remove_bytes(self, item: Projection) -> None:
+        if item.thumb_key:
+            await self._blobs.delete(item.thumb_key)
+        if not item.blob_key or item.blob_key.startswith(FILE_SCHEME):
+            return
+        stored = await self._blobs.head(item.blob_key)
+        # bytes younger than the burial belong to an upload that is about to be accepted
+        if stored is not None and stored.modified_ms <= item.deleted_at_ms:
+            await self._blobs.delete(item.blob_key)
+
+    async def _refresh_active(self) -> None:
+        active = await self._catalogue.read(collections.open_collections, collections.ACTIVE)
+        if active:
+            await self._vectors.create(active[0].name, active[0].dimension)
+            self._indexes.active = active[0]
+
+    async def _tidy(self, *, idle: bool) -> None:
+        enough = self._batches >= _OPTIMIZE_BATCHES or self._rows >= _OPTIMIZE_ROWS
+        if not idle or not enough or self._indexes.active is None:
+            return
+        async with self.write_lock:
+            self._batches = self._rows = 0
+            await self._vectors.optimize(self._indexes.active.name)
+
+
+def _belongs(item: Projection, collection: Collection) -> bool:
+    vector = item.vectors.get(collection.space)
+    return vector is not None and len(vector) == collection.dimension
+
+
+def index_row(item: Projection, space: str) -> Row:
+    """The index row of an embedded image."""
+    return Row(
+        image_id=item.image_id,
+        vector=item.vectors[space],
+        row_version=item.row_version,
+        access=access.tokens(item.claims),
+        labels=labels.tokens(item.labels),
+        origin=item.origin,
+        format=item.format,
+        width=item.width,
+        height=item.height,
+        ingested_at_ms=item.created_at_ms,
+    )

@@ -1,0 +1,134 @@
+"""kindred.search.v1.SearchService."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+from kindred.search.v1 import search_pb2 as pb
+from kindred.search.v1 import search_pb2_grpc
+from kindred_kit.errors import InvalidArgument
+from kindred_search import convert, convert_search
+from kindred_search.catalogue import reading
+from kindred_search.catalogue.catalogue import Catalogue
+from kindred_search.classes import Classes
+from kindred_search.indexes import Indexes
+from kindred_search.ingest import Ingest
+from kindred_search.reindex import Reindexer
+from kindred_search.searching import Searcher
+from kindred_search.vectors.port import VectorStore
+
+_MAX_BATCH = 1_000
+_MIN_PREFIX, _ID_LENGTH = 4, 64
+_PREFIX_MATCHES = 10
+
+
+class SearchServicer(search_pb2_grpc.SearchServiceServicer):
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        vectors: VectorStore,
+        indexes: Indexes,
+        ingest: Ingest,
+        searcher: Searcher,
+        reindexer: Reindexer,
+        classes: Classes,
+    ) -> None:
+        self._catalogue = catalogue
+        self._vectors = vectors
+        self._indexes = indexes
+        self._ingest = ingest
+        self._searcher = searcher
+        self._reindexer = reindexer
+        self._classes = classes
+
+    async def AcceptImages(self, request: pb.AcceptImagesRequest, context: Any) -> pb.AcceptImagesResponse:
+        owner = convert.owner_of(request.principal)
+        _bound(len(request.images))
+        results = await self._ingest.accept(owner, [convert.new_image(image) for image in request.images])
+        return pb.AcceptImagesResponse(results=[convert.accepted_pb(result) for result in results])
+
+    async def FindReferences(self, request: pb.FindReferencesRequest, context: Any) -> pb.FindReferencesResponse:
+        owner = convert.owner_of(request.principal)
+        found = await self._catalogue.read(reading.references, owner, list(request.blob_keys))
+        return pb.FindReferencesResponse(references=[convert.reference_pb(reference) for reference in found])
+
+    async def PutDerived(self, request: pb.PutDerivedRequest, context: Any) -> pb.PutDerivedResponse:
+        return pb.PutDerivedResponse(stale=await self._ingest.put_derived(convert.derived(request)))
+
+    async def PutFailure(self, request: pb.PutFailureRequest, context: Any) -> pb.PutFailureResponse:
+        said = convert.failure(request.failure)
+        stale = await self._catalogue.put_failure(convert.image_id(request.image_id), request.seq, said)
+        return pb.PutFailureResponse(stale=stale)
+
+    async def GetStates(self, request: pb.GetStatesRequest, context: Any) -> pb.GetStatesResponse:
+        owner = convert.owner_of(request.principal)
+        ids = convert.image_ids(request.image_ids)
+        found = await self._catalogue.read(reading.states, owner, ids)
+        return pb.GetStatesResponse(states=[convert.state_pb(found[i]) for i in ids if i in found])
+
+    async def DeleteImages(self, request: pb.DeleteImagesRequest, context: Any) -> pb.DeleteImagesResponse:
+        owner = convert.owner_of(request.principal)
+        _bound(len(request.image_ids))
+        deleted = await self._ingest.delete(owner, convert.image_ids(request.image_ids))
+        return pb.DeleteImagesResponse(deleted_ids=deleted)
+
+    async def GetImages(self, request: pb.GetImagesRequest, context: Any) -> pb.GetImagesResponse:
+        owner = convert.owner_of(request.principal)
+        _bound(len(request.image_ids))
+        ids = convert.image_ids(request.image_ids)
+        found = await self._catalogue.records(owner, ids)
+        return pb.GetImagesResponse(images=[convert.record_pb(found[i]) for i in ids if i in found])
+
+    async def ResolvePrefix(self, request: pb.ResolvePrefixRequest, context: Any) -> pb.ResolvePrefixResponse:
+        owner = convert.owner_of(request.principal)
+        prefix = request.prefix.lower()
+        if not _MIN_PREFIX <= len(prefix) <= _ID_LENGTH or not set(prefix) <= set("0123456789abcdef"):
+            raise InvalidArgument("the beginning of an image id has 4 to 64 hex digits")
+        found = await self._catalogue.read(reading.resolve_prefix, owner, prefix, _PREFIX_MATCHES)
+        return pb.ResolvePrefixResponse(image_ids=found)
+
+    async def Search(self, request: pb.SearchRequest, context: Any) -> pb.SearchResponse:
+        wanted = await convert_search.search_request(request, self._classes.resolve)
+        return convert.page_pb(await self._searcher.search(wanted))
+
+    async def ListLabels(self, request: pb.ListLabelsRequest, context: Any) -> pb.ListLabelsResponse:
+        owner = convert.owner_of(request.principal)
+        counted = await self._catalogue.read(reading.label_counts, owner)
+        return pb.ListLabelsResponse(
+            labels=[
+                pb.ListLabelsResponse.LabelCount(
+                    label_set=c.label_set, class_name=c.class_name, images=c.images, boxes=c.boxes
+                )
+                for c in counted
+            ]
+        )
+
+    async def GetStatus(self, request: pb.GetStatusRequest, context: Any) -> pb.GetStatusResponse:
+        owner = convert.owner_of(request.principal)
+        counts = await self._catalogue.read(reading.counts, owner)
+        active = self._indexes.active
+        return pb.GetStatusResponse(
+            images=counts.images,
+            indexed=counts.indexed,
+            pending=counts.pending,
+            failed=counts.failed,
+            claims=counts.claims,
+            outbox=counts.outbox,
+            space=active.space if active else "",
+            index_version=self._indexes.version,
+            index_rows=await self._vectors.count(active.name) if active else 0,
+            dimension=active.dimension if active else 0,
+        )
+
+    async def Reindex(self, request: pb.ReindexRequest, context: Any) -> AsyncIterator[pb.ReindexProgress]:
+        async for progress in self._reindexer.run():
+            yield pb.ReindexProgress(
+                done=progress.done,
+                total=progress.total,
+                finished=progress.finished,
+                index_version=progress.index_version,
+            )
+
+
+def _bound(count: int) -> None:
+    if count > _MAX_BATCH:
+        raise InvalidArgument(f"at most {_MAX_BATCH} images in one call")

@@ -1,0 +1,1 @@
+"""The vector store: its port and its adapters."""
