@@ -153,7 +153,7 @@ class FakeSearch(search_pb2_grpc.SearchServiceServicer):
             raise SpaceMismatch("another space")
         for term in request.filter.labels_all:
             if term.class_name not in CLASSES:
-                raise UnknownLabel(f"no class {term.class_name}")
+                raise UnknownLabel(f"no class {term.class_name}", pointer="/filter/labels/all/0")
         for term in request.terms:
             if term.image_id and term.image_id not in self.records:
                 raise ImageNotFound("no such image")

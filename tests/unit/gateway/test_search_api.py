@@ -244,6 +244,7 @@ async def test_region_outside_of_the_image(gateway: Gateway) -> None:
         ({"q": "a", "limit": "x"}, "/limit"),
         ({"q": "a", "min_score": "nan"}, "/min_score"),
         ({"q": "a", "label": ""}, "/label"),
+        ({"q": "a", "label": "unicorn"}, "/label"),
         ({"q": "a", "license": "gpl"}, "/license"),
         ({"q": "a", "license_type": "free"}, "/license_type"),
         ({"q": "a", "labels": "dog"}, "/labels"),

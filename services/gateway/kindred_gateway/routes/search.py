@@ -19,11 +19,20 @@ from kindred_gateway.routes.parameters import known_image_id, refuse_unknown_par
 from kindred_gateway.schemas import SearchAnswer
 from kindred_gateway.searching import run_search
 from kindred_gateway.terms import FileTerm
+from kindred_kit.errors import KindredError
 
 router = APIRouter(tags=["search"])
 _CURSOR_PROBLEMS = {
     "s400": "malformed_body, cursor_invalid, cursor_stale, cursor_too_deep",
     "s404": "image_not_found, upload_not_found",
+}
+_PARAMETERS = {
+    "/query/0/image_id": "/image_id",
+    "/query": "/q",
+    "/filter/labels/all": "/label",
+    "/filter/labels/none": "/no_label",
+    "/filter/license_type": "/license_type",
+    "/filter/license": "/license",
 }
 _FORM_FIELDS = frozenset({"request", "region", "weight"})
 
@@ -60,7 +69,7 @@ async def search(
     refuse_unknown_parameters(request)
     filter_body = _filter_of(label, no_label, license_names, license_type)
     body = _parameters_body({"query": [{"text": q}], "filter": filter_body}, limit, min_score, cursor)
-    return json_answer(await run_search(parts, principal, body))
+    return await _answer_parameters(parts, principal, body)
 
 
 @router.get(
@@ -86,7 +95,7 @@ async def similar(
     image_id = known_image_id(image_id)
     filter_body = _filter_of(label, no_label, license_names, license_type)
     body = _parameters_body({"query": [{"image_id": image_id}], "filter": filter_body}, limit, min_score, cursor)
-    return json_answer(await run_search(parts, principal, body, exclude_ids=(image_id,)))
+    return await _answer_parameters(parts, principal, body, exclude_ids=(image_id,))
 
 
 @router.post(
@@ -164,19 +173,24 @@ def _filter_of(
 
 
 def _parameters_body(body: Json, limit: int, min_score: float | None, cursor: str | None) -> SearchBody:
-    """Errors point at the parameter, not at the body that it became."""
-    names = {"/query": "/q", "/filter/labels/all": "/label", "/filter/labels/none": "/no_label"}
     try:
         return fitted({**body, "limit": limit, "min_score": min_score, "cursor": cursor}, SearchBody)
     except RequestInvalid as error:
-        raise RequestInvalid(
-            [
-                FieldError(
-                    next((new for old, new in names.items() if item.pointer.startswith(old)), "/license"),
-                    item.code,
-                    item.detail,
-                )
-                for item in error.errors
-            ],
-            code=error.code,
-        ) from None
+        fields = [FieldError(_parameter(item.pointer), item.code, item.detail) for item in error.errors]
+        raise RequestInvalid(fields, code=error.code) from None
+
+
+async def _answer_parameters(
+    parts: Parts, principal: PrincipalDep, body: SearchBody, exclude_ids: tuple[str, ...] = ()
+) -> Response:
+    try:
+        return json_answer(await run_search(parts, principal, body, exclude_ids=exclude_ids))
+    except KindredError as error:
+        if error.pointer is not None:
+            error.pointer = _parameter(error.pointer)
+        raise
+
+
+def _parameter(pointer: str) -> str:
+    """An error points at the parameter, not at the body that it became."""
+    return next((name for start, name in _PARAMETERS.items() if pointer.startswith(start)), pointer)

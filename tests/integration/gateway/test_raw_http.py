@@ -1,0 +1,66 @@
+"""Bytes on the wire that no HTTP library would send."""
+
+import asyncio
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from support.commands import Server
+
+
+async def exchange(server: Server, request: bytes) -> bytes:
+    """Everything that the server says until it closes."""
+    parts = urlsplit(server.url)
+    reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+    writer.write(request)
+    await writer.drain()
+    answer = await asyncio.wait_for(reader.read(), 30)
+    writer.close()
+    return answer
+
+
+def host(server: Server) -> bytes:
+    return f"Host: {urlsplit(server.url).netloc}\r\nConnection: close\r\n".encode()
+
+
+@pytest.mark.parametrize(
+    ("start", "headers", "status"),
+    [
+        (b"GET /healthz HTTP/1.1", b"%s", 200),
+        (b"GET /healthz HTTP/1.0", b"", 403),
+        (b"GET /healthz HTTP/1.1", b"Connection: close\r\n", 403),
+        (b"GET /healthz HTTP/1.1", b"%sHost: evil.example\r\n", 403),
+        (b"GET http://evil.example/healthz HTTP/1.1", b"Host: evil.example\r\nConnection: close\r\n", 403),
+        (b"GET /v1/images/%%ff%%fe HTTP/1.1", b"%s", 404),
+        (b"GET /../../etc/passwd HTTP/1.1", b"%s", 404),
+        (b"GET /static/..%%2f..%%2fsettings.py HTTP/1.1", b"%s", 404),
+        (b"GET /v1/search?q=%%ff&q=%%00 HTTP/1.1", b"%s", 200),
+        (b"POST /v1/search HTTP/1.1", b"%sContent-Length: 99999999999\r\nContent-Type: application/json\r\n", 413),
+        (b"POST /v1/search HTTP/1.1", b"%sContent-Length: 2\r\nContent-Type: application/json\r\n\r\n{}", 422),
+        (b"POST /v1/search HTTP/1.1", b"%sContent-Length: -5\r\n", 400),
+        (b"POST /v1/search HTTP/1.1", b"%sContent-Length: 5\r\nContent-Length: 6\r\n", 400),
+        (b"NONSENSE", b"", 400),
+    ],
+)
+async def test_requests(server: Server, start: bytes, headers: bytes, status: int) -> None:
+    filled = headers % host(server) if b"%s" in headers else headers
+    answer = await exchange(server, start.replace(b"%%", b"%") + b"\r\n" + filled + b"\r\n")
+    assert int(answer.split(b" ", 2)[1]) == status, answer
+    assert b"Traceback" not in answer
+
+
+async def test_a_client_that_hangs_up_in_the_middle(server: Server, http: httpx.Client) -> None:
+    parts = urlsplit(server.url)
+    head = b"POST /v1/images HTTP/1.1\r\n" + host(server) + b"Content-Type: multipart/form-data; boundary=b\r\n"
+    for cut in (b"Content-Length: 1000\r\n\r\n--b\r\nContent-Disposition", b"Content-Length: 1000\r\n\r\n"):
+        _, writer = await asyncio.open_connection(parts.hostname, parts.port)
+        writer.write(head + cut)
+        await writer.drain()
+        writer.close()
+    assert http.get("/healthz").status_code == 200
+
+
+def test_the_port_counts_in_the_host_header(server: Server, http: httpx.Client) -> None:
+    port = urlsplit(server.url).port
+    for name, status in ((f"localhost:{port}", 200), (f"localhost:{port + 1}", 403), ("localhost", 403)):  # type: ignore[operator]
+        assert http.get("/healthz", headers={"Host": name}).status_code == status
