@@ -89,7 +89,9 @@ class Searcher:
             return await self._later_page(request, active)
         if active is None:  # nothing is embedded yet, so nothing is like the query
             return Page((), "", 0, False, "", request.space)
-        if request.space != active.space:
+        # ids alone are vectors of the index itself: "similar" needs no embedder, and names no space
+        embedded = any(not isinstance(term.of, str) for term in request.terms)
+        if request.space != active.space and (embedded or request.space):
             raise SpaceMismatch(f"the query is of space {request.space!r}, the index holds {active.space!r}")
         return await self._first_page(request, active)
 
