@@ -1,5 +1,6 @@
 """Protos -> the JSON that the HTTP API answers, as pure functions. The command line prints the same."""
 
+import re
 from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 from typing import Any
@@ -8,6 +9,7 @@ from kindred.detector.v1 import detector_pb2
 from kindred.search.v1 import search_pb2
 
 Json = dict[str, Any]
+_SERVER_PATH = re.compile(r"file:/+\S*|(?<![\w/])/(?:[\w.%-]+/)+[\w.%-]+")
 _STATES = {
     search_pb2.STATE_UNSPECIFIED: "unknown",
     search_pb2.STATE_STORED: "stored",
@@ -130,7 +132,12 @@ def image_json(image: search_pb2.ImageRecord, public_url: str = "") -> Json:
 
 
 def failure_json(failure: search_pb2.Failure) -> Json:
-    return {"code": failure.code, "detail": failure.detail}
+    return {"code": failure.code, "detail": without_paths(failure.detail)}
+
+
+def without_paths(detail: str) -> str:
+    """A text of another part, without paths of the server's disk."""
+    return _SERVER_PATH.sub("…", detail)
 
 
 def label_counts_json(response: search_pb2.ListLabelsResponse) -> Json:

@@ -1,6 +1,5 @@
 """Errors as RFC 9457 problem documents: one table from code to title, one place that renders them."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -15,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
+from kindred_gateway.presentation import without_paths
 from kindred_kit.context import current_request_id
 from kindred_kit.errors import InvalidArgument, KindredError, NotAvailable, Status
 
@@ -27,7 +27,6 @@ _PUBLIC_DETAILS = {
     "deadline_exceeded": "a part that the request needs did not answer in time; the same request can succeed later",
 }
 _INTERNAL_DETAIL = "something went wrong here; the log has it under this request id"
-_SERVER_PATH = re.compile(r"file:/+\S*|(?<![\w/])/(?:[\w.%-]+/)+[\w.%-]+")
 
 
 @dataclass(frozen=True)
@@ -135,7 +134,8 @@ def _public_detail(error: KindredError) -> str:
         return _PUBLIC_DETAILS[error.code]
     if error.status.http >= 500:
         return _INTERNAL_DETAIL
-    return _SERVER_PATH.sub("…", error.detail) if not isinstance(error, RequestInvalid) else error.detail
+    # the gateway's own findings name JSON pointers, which look like paths
+    return error.detail if isinstance(error, RequestInvalid) else without_paths(error.detail)
 
 
 def _escape(part: object) -> str:
