@@ -20,6 +20,7 @@ class Relay:
         self._bus = bus
         self._poll_s = poll.total_seconds()
         self._wake = asyncio.Event()
+        self._draining = asyncio.Lock()
         self._log = get_logger("search")
 
     def notify(self) -> None:
@@ -29,11 +30,12 @@ class Relay:
     async def drain(self) -> int:
         """Publish all that is there and return how many events that was."""
         total = 0
-        while rows := await self._catalogue.read(outbox.oldest, _BATCH):
-            messages = [OutgoingMessage(row.image_id, row.payload, {"x-request-id": row.request_id}) for row in rows]
-            await self._bus.publish(TOPIC, messages)
-            await self._catalogue.write(outbox.remove, rows)
-            total += len(rows)
+        async with self._draining:
+            while rows := await self._catalogue.read(outbox.oldest, _BATCH):
+                messages = [OutgoingMessage(row.image_id, row.payload, {"x-request-id": row.request_id}) for row in rows]
+                await self._bus.publish(TOPIC, messages)
+                await self._catalogue.write(outbox.remove, rows)
+                total += len(rows)
         return total
 
     async def run(self) -> None:

@@ -65,7 +65,7 @@ class LanceDbStore:
         fields = [("image_id", pa.string()), ("vector", pa.list_(pa.float32(), dimension)), ("row_version", pa.int64())]
         fields += [(name, texts) for name in _TOKEN_COLUMNS]
         fields += [("origin", pa.string()), ("format", pa.string())]
-        fields += [("width", pa.int32()), ("height", pa.int32()), ("ingested_at_ms", pa.int64())]
+        fields += [(name, pa.int64()) for name in _NUMBER_COLUMNS]  # wide, so that any bound can be compared
         await database.create_table(_checked(collection), schema=pa.schema(fields), exist_ok=True)
 
     async def drop(self, collection: str) -> None:
@@ -77,9 +77,13 @@ class LanceDbStore:
     async def names(self) -> Sequence[str]:
         database = await self._connect()
         found: list[str] = []
-        while page := await database.table_names(start_after=found[-1] if found else None, limit=100):
-            found += page
-        return found
+        page_token = None
+        while True:
+            page = await database.list_tables(page_token=page_token)
+            found += page.tables
+            page_token = page.page_token
+            if not page_token:
+                return found
 
     async def upsert(self, collection: str, rows: Sequence[Row]) -> None:
         if not rows:
