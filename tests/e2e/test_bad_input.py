@@ -4,13 +4,15 @@ import io
 import os
 import struct
 import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
-from support.commands import CommandLine
+from support.commands import CommandLine, serving
 from support.photos import encoded, skimage_photo
 
 
@@ -73,9 +75,19 @@ def bad_files() -> dict[str, tuple[bytes, str]]:
     }
 
 
+@dataclass(frozen=True)
+class Indexed:
+    """What the first run answered as JSON and the second on the terminal."""
+
+    summary: dict[str, Any]
+    shown: str
+    command_line: CommandLine
+    folder: Path
+
+
 @pytest.fixture(scope="module")
-def indexed(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], str, CommandLine, Path]:
-    """The folder indexed once with JSON, then shown once more for people."""
+def indexed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Indexed]:
+    """The folder indexed once with JSON, then once more for people, beside a server."""
     folder = tmp_path_factory.mktemp("bad") / "photos"
     folder.mkdir()
     root = os.fsencode(folder)
@@ -94,49 +106,48 @@ def indexed(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], s
     (folder / ".DS_Store").write_bytes(b"x")
     os.mkfifo(folder / "pipe.jpg")
     command_line = CommandLine(folder.parent / "gallery")
-    summary = command_line.json("index", folder)
-    return summary, command_line.run("index", folder).stdout, command_line, folder
+    for _ in serving(command_line, folder.parent / "server.log"):
+        summary = command_line.json("index", folder)
+        yield Indexed(summary, command_line.run("index", folder).stdout, command_line, folder)
 
 
-def test_everything_good_is_indexed(indexed: tuple[dict[str, Any], str, CommandLine, Path]) -> None:
-    summary = indexed[0]
+def test_everything_good_is_indexed(indexed: Indexed) -> None:
+    summary = indexed.summary
     assert (summary["indexed"], summary["duplicates"]) == (len(good_files()), 1)
-    assert indexed[2].json("status")["indexed"] == len(good_files())
+    assert indexed.command_line.json("status")["indexed"] == len(good_files())
 
 
-def test_each_fault_has_its_reason(indexed: tuple[dict[str, Any], str, CommandLine, Path]) -> None:
-    codes = {Path(failure["path"]).name: failure["code"] for failure in indexed[0]["failures"]}
+def test_each_fault_has_its_reason(indexed: Indexed) -> None:
+    codes = {Path(failure["path"]).name: failure["code"] for failure in indexed.summary["failures"]}
     assert codes == {
         **{name: code for name, (_, code) in bad_files().items()},
         "huge.jpg": "image_too_large",
         "gone.jpg": "file_missing",
         "circle.jpg": "file_unreadable",
     }
-    assert all(failure["detail"] for failure in indexed[0]["failures"])
+    assert all(failure["detail"] for failure in indexed.summary["failures"])
 
 
-def test_what_is_no_image_is_skipped(indexed: tuple[dict[str, Any], str, CommandLine, Path]) -> None:
-    assert indexed[0]["skipped_by_suffix"] == {".jpg": 1, ".txt": 1}  # the pipe and the notes
+def test_what_is_no_image_is_skipped(indexed: Indexed) -> None:
+    assert indexed.summary["skipped_by_suffix"] == {".jpg": 1, ".txt": 1}  # the pipe and the notes
 
 
-def test_a_second_run_says_the_same_and_embeds_nothing(
-    indexed: tuple[dict[str, Any], str, CommandLine, Path],
-) -> None:
-    shown = indexed[1]
+def test_a_second_run_says_the_same_and_embeds_nothing(indexed: Indexed) -> None:
+    shown = indexed.shown
     assert f"0 indexed, {len(good_files())} already known, 1 duplicate, 7 failed" in shown
     for code in ("image_empty", "image_truncated", "image_too_many_pixels", "image_unsupported_format"):
         assert code in shown
     assert "The run itself went well" in shown
 
 
-def test_hostile_names_are_shown_safely(indexed: tuple[dict[str, Any], str, CommandLine, Path]) -> None:
-    _, _, command_line, folder = indexed
+def test_hostile_names_are_shown_safely(indexed: Indexed) -> None:
+    command_line, folder = indexed.command_line, indexed.folder
     assert r"caf\xe9.jpg" in command_line.run("show", os.fsencode(folder) + b"/caf\xe9.jpg").stdout
     assert r"two\nlines.jpg" in command_line.run("show", folder / "two\nlines.jpg").stdout
 
 
-def test_orientation_is_applied(indexed: tuple[dict[str, Any], str, CommandLine, Path]) -> None:
-    _, _, command_line, folder = indexed
+def test_orientation_is_applied(indexed: Indexed) -> None:
+    command_line, folder = indexed.command_line, indexed.folder
     shown = command_line.json("show", folder / "turned.jpg")
     assert (shown["width"], shown["height"]) == (133, 200)
 

@@ -29,9 +29,9 @@ async def demo_queries(node: Node, *, own_images: bool) -> list[Query]:
         like = next((path for path in packaged_photos() if path.name == "motorcycle_left.png"), None)
         return [
             Query(text="a cat looking at the camera", limit=HITS),
-            Query(text="a rocket on its launch pad at night", limit=HITS),
+            Query(text="a cup of coffee on a wooden table", limit=HITS),
             *([Query(image=like, limit=HITS)] if like else []),
-            Query(text="a portrait in front of a flag", labels=("person",), limit=HITS),
+            Query(text="a woman in uniform", labels=("person",), limit=HITS),
         ]
     answer = await node.search.ListLabels(pb.ListLabelsRequest(principal=LOCAL))
     names = [entry.class_name for entry in answer.labels]

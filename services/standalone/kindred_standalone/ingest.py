@@ -21,7 +21,8 @@ from kindred.search.v1 import search_pb2 as pb
 from kindred_kit.errors import DeadlineExceeded, ImageError, KindredError, Unavailable
 from kindred_kit.imaging import ImageLimits
 from kindred_standalone.connect import LOCAL, Node, Session
-from kindred_standalone.prepare import FileVersion, Labels, file_key, file_version, prepare
+from kindred_standalone.prepare import FileVersion, Labels, file_version, prepare
+from kindred_standalone.references import file_key
 from kindred_standalone.scan import Problem
 from kindred_standalone.summary import Summary
 

@@ -31,7 +31,8 @@ def require_loopback(host: str) -> None:
 def listen(host: str, port: int) -> socket.socket:
     """A bound socket; port 0 takes a free one. Raises PortInUse, UsageError."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # asyncio turns Nagle's algorithm off only where the protocol is named; else every answer waits 40 ms for an ACK
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     # a server that was just stopped leaves connections in TIME_WAIT
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:

@@ -12,7 +12,7 @@ from kindred.search.v1 import search_pb2 as pb
 from kindred_kit.errors import ImageNotFound
 from kindred_standalone.connect import LOCAL, Node
 from kindred_standalone.errors import FileUnreadable, UsageError
-from kindred_standalone.prepare import file_key
+from kindred_standalone.references import file_key
 from kindred_standalone.text import printable, printable_path
 
 _ID_PREFIX = re.compile(r"[0-9a-f]{4,64}")

@@ -6,13 +6,12 @@ import hashlib
 import os
 import stat
 from dataclasses import dataclass
-from pathlib import Path
 
 from kindred.search.v1 import search_pb2 as pb
-from kindred_kit.adapters.file_references import reference_key
 from kindred_kit.errors import ImageChanged, ImageEmpty, ImageMissing, ImageTooLarge
 from kindred_kit.imaging import ImageInfo, ImageLimits, license_id_from_url, probe
 from kindred_standalone.errors import FileUnreadable
+from kindred_standalone.references import file_key
 from kindred_standalone.text import printable
 
 
@@ -44,11 +43,6 @@ def file_version(path: bytes) -> FileVersion:
     if not stat.S_ISREG(info.st_mode):
         raise FileUnreadable("not a regular file")  # a pipe would block whoever opens it
     return FileVersion(info.st_size, info.st_mtime_ns)
-
-
-def file_key(path: bytes) -> str:
-    """Blob key of an absolute path."""
-    return reference_key(Path(os.fsdecode(path)))
 
 
 def read_checked(path: bytes, version: FileVersion, limits: ImageLimits) -> bytes:

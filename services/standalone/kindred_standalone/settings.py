@@ -1,9 +1,14 @@
 """Settings of the command line and of the composed services: `KINDRED_*` variables."""
 
-from pathlib import Path
+from __future__ import annotations
 
-from kindred_kit.imaging import ImageLimits
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 from kindred_kit.settings import Settings
+
+if TYPE_CHECKING:
+    from kindred_kit.imaging import ImageLimits
 
 
 class StandaloneSettings(Settings):
@@ -26,4 +31,6 @@ class StandaloneSettings(Settings):
     @property
     def limits(self) -> ImageLimits:
         """The same variables, and so the same limits, as the services'."""
+        from kindred_kit.imaging import ImageLimits  # codecs, which a client never needs
+
         return ImageLimits(self.max_image_bytes, self.max_image_pixels)

@@ -12,20 +12,24 @@ from rich.text import Text
 from kindred_standalone.hits import ShownHit, label_words
 from kindred_standalone.scan import Problem
 from kindred_standalone.summary import Summary
-from kindred_standalone.text import count_text, printable, printable_path
+from kindred_standalone.text import count_text, printable, printable_path, shortened
 
 _SHOWN_FAILURES = 50
+_LEAST_PATH_COLUMNS = 32
+_OTHER_COLUMNS = 50
+"""What rank, score, most labels and the lines take of a terminal's width."""
 
 
-def hits_table(hits: Sequence[ShownHit], title: str = "") -> Table:
-    """rank, score, file, labels."""
+def hits_table(hits: Sequence[ShownHit], title: str = "", *, width: int = 200) -> Table:
+    """rank, score, file, labels; leading folders give way where `width` columns do not hold the whole path."""
+    room = max(_LEAST_PATH_COLUMNS, width - _OTHER_COLUMNS)
     table = Table(title=Text(printable(title)) if title else None, title_justify="left", expand=False)
     table.add_column("rank", justify="right")
     table.add_column("score", justify="right")
     table.add_column("file", overflow="fold")
     table.add_column("labels", overflow="fold")
     for hit in hits:
-        place = Text(hit.place, style="dim" if hit.missing else "")
+        place = Text(shortened(hit.place, room), style="dim" if hit.missing else "")
         table.add_row(str(hit.rank), f"{hit.score:.3f}", place, Text(label_words(hit.labels)))
     return table
 

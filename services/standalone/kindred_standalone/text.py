@@ -28,6 +28,16 @@ def printable_path(path: str | bytes | Path) -> str:
     return printable(text)
 
 
+def shortened(path: str, columns: int) -> str:
+    """A path without its first folders where it is longer than `columns`; the name itself stays whole."""
+    parts = path.split("/")
+    if len(path) <= columns:
+        return path
+    while len(parts) > 1 and len("/".join(parts)) + 2 > columns:
+        parts = parts[1:]
+    return "…/" + "/".join(parts)
+
+
 def size_text(size_bytes: int) -> str:
     """1234567 -> `1.2 MB`, in powers of 1000."""
     size = float(size_bytes)

@@ -31,7 +31,9 @@ def test_help_imports_nothing_heavy() -> None:
 def test_a_client_imports_neither_models_nor_stores() -> None:
     script = (
         "import sys; import kindred_standalone.connect, kindred_standalone.queries, kindred_standalone.hits\n"
-        "print(sorted({'lancedb', 'onnxruntime', 'fastapi', 'pyarrow', 'sqlalchemy'} & set(sys.modules)))\n"
+        "import kindred_standalone.lookup, kindred_standalone.tables, kindred_standalone.cli.running\n"
+        "heavy = {'lancedb', 'onnxruntime', 'fastapi', 'pyarrow', 'sqlalchemy', 'numpy', 'PIL'}\n"
+        "print(sorted(heavy & set(sys.modules)))\n"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.strip() == "[]"

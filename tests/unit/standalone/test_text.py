@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kindred_standalone.text import count_text, printable, printable_path, size_text
+from kindred_standalone.text import count_text, printable, printable_path, shortened, size_text
 
 
 @pytest.mark.parametrize(
@@ -47,3 +47,11 @@ def test_numbers_read_well() -> None:
     assert [size_text(size) for size in (0, 999, 1234, 5_600_000)] == ["0 B", "999 B", "1.2 kB", "5.6 MB"]
     assert count_text(1, "image") == "1 image"
     assert count_text(1234, "image") == "1,234 images"
+
+
+@pytest.mark.parametrize(
+    ("columns", "shown"),
+    [(99, "/a/folder/of/photos/dog.jpg"), (20, "…/of/photos/dog.jpg"), (9, "…/dog.jpg"), (3, "…/dog.jpg")],
+)
+def test_leading_folders_give_way_first(columns: int, shown: str) -> None:
+    assert shortened("/a/folder/of/photos/dog.jpg", columns) == shown

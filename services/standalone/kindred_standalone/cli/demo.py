@@ -70,8 +70,8 @@ async def _demo(where: DataDirectory, paths: list[Path], report: Path) -> None:
             hits = await shown_hits(session.node, answer.results)
             filters = f" ({query.filters})" if query.filters else ""
             out.print()
-            out.print(tables.hits_table(hits, f"{query.title}{filters}"))
+            out.print(tables.hits_table(hits, f"{query.title}{filters}", width=out.width))
             searches.append((query, hits))
         await write_contact_sheet(session.node, report, searches, foot="Written by kindred demo.")
-    out.print(f"\nContact sheet: {printable_path(report)}", markup=False)
-    out.print(_NEXT.format(data_dir=where.root).rstrip(), markup=False)
+    out.print(f"\nContact sheet: {printable_path(report)}", markup=False, soft_wrap=True)
+    out.print(_NEXT.format(data_dir=where.root).rstrip(), markup=False, soft_wrap=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 from collections.abc import Coroutine
 from contextlib import suppress
@@ -17,8 +18,13 @@ from kindred_standalone.settings import StandaloneSettings
 
 T = TypeVar("T")
 
+_UNSEEN_WIDTH = 200
+"""Of tables that go to a file or a pipe: nothing is wrapped there for want of a screen."""
+
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
+if not out.is_terminal and "COLUMNS" not in os.environ:
+    out.width = _UNSEEN_WIDTH
 
 
 def run(work: Coroutine[Any, Any, T], *, interrupted: str = "Stopped.") -> T:

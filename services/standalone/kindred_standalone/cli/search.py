@@ -58,10 +58,10 @@ async def _search(where: DataDirectory, query: Query, *, as_json: bool, html: Pa
     from kindred_standalone import tables
     from kindred_standalone.cli.running import err, out
     from kindred_standalone.connect import connect
-    from kindred_standalone.contact_sheet import write_contact_sheet
     from kindred_standalone.hits import shown_hits
     from kindred_standalone.queries import ask
     from kindred_standalone.settings import StandaloneSettings
+    from kindred_standalone.text import printable_path
 
     where.require()
     async with connect(where, StandaloneSettings(), command="search") as node:
@@ -70,9 +70,11 @@ async def _search(where: DataDirectory, query: Query, *, as_json: bool, html: Pa
         if as_json:
             typer.echo(answer.raw)
         elif hits:
-            out.print(tables.hits_table(hits))
+            out.print(tables.hits_table(hits, width=out.width))
         else:
             out.print("Nothing matches.")
         if html is not None:
+            from kindred_standalone.contact_sheet import write_contact_sheet
+
             await write_contact_sheet(node, html, [(query, hits)])
-            err.print(f"Contact sheet: {html}", markup=False)
+            err.print(f"Contact sheet: {printable_path(html)}", markup=False, soft_wrap=True)

@@ -32,7 +32,6 @@ def serve(
 async def _serve(where: DataDirectory, host: str, port: int) -> None:
     from kindred_kit.lifecycle import wait_for_signal
     from kindred_standalone.cli.running import err
-    from kindred_standalone.compose import Standalone
     from kindred_standalone.connect import own
     from kindred_standalone.listening import listen
     from kindred_standalone.settings import StandaloneSettings
@@ -40,6 +39,8 @@ async def _serve(where: DataDirectory, host: str, port: int) -> None:
     where.create()
     with listen(host, port) as listener:
         ownership = await own(where, "serve", on_wait=lambda text: err.print(text, markup=False))
+        from kindred_standalone.compose import Standalone  # seconds: not before a refusal
+
         async with Standalone(ownership, StandaloneSettings(), listener=listener) as standalone:
             err.print(f"Kindred serves {standalone.info.url} - Ctrl-C ends it.", markup=False)
             await wait_for_signal()
