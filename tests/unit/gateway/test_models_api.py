@@ -1,8 +1,11 @@
 """Detect, embed, uploads, labels, status, health."""
 
+import asyncio
+
 import pytest
 from support.fakes import MemoryBlobs
 from support.photos import noise_jpeg
+from unit.gateway.conftest import StartGateway
 from unit.gateway.harness import Gateway
 
 from kindred_gateway.problems import UploadNotFound
@@ -75,6 +78,17 @@ async def test_uploads_end() -> None:
         await existing_upload_key(blobs, old, "ada", 3600)
     assert await sweep(blobs, 3600) == 1
     assert set(blobs.objects) == {upload_key(new)}
+
+
+async def test_a_started_gateway_sweeps(start_gateway: StartGateway) -> None:
+    gateway = await start_gateway(sweep_interval_s=0.01)
+    old = upload_key(new_upload_id("ada"))
+    await gateway.blobs.put("images/ab/abc", b"x")
+    await gateway.app.start()
+    gateway.blobs.objects[old] = (b"x", 1000)
+    while old in gateway.blobs.objects:
+        await asyncio.sleep(0.01)
+    assert set(gateway.blobs.objects) == {"images/ab/abc"}
 
 
 async def test_labels_and_status(gateway: Gateway) -> None:

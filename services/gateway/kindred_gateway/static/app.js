@@ -81,7 +81,7 @@ function card(hit) {
   const image = find("img");
   image.alt = `${name}${classes.length ? `, with ${classes.join(", ")}` : ""}`;
   image.addEventListener("error", () => image.classList.add("missing"));
-  image.addEventListener("load", () => drawBoxes(find(".boxes"), image, hit));
+  new ResizeObserver(() => drawBoxes(find(".boxes"), image, hit)).observe(image); // its size is known once it loads
   image.src = hit.urls.thumb;
   find(".score").textContent = hit.score.toFixed(3);
   find(".name").textContent = name;
@@ -163,6 +163,7 @@ $("more").addEventListener("click", () => search(state.cursor));
 $("file").addEventListener("change", (event) => choose(event.target.files[0]));
 $("chosen-remove").addEventListener("click", () => {
   forget();
+  state.similarTo = null;
   search();
 });
 addEventListener("paste", (event) => {
