@@ -193,7 +193,9 @@ class SearchService:
         """Until the index knows everything."""
         await self.app.projector.drain()
 
-    async def search(self, like: str | NDArray[np.float32], *, owner: str = "local", **fields: Any) -> pb.SearchResponse:
+    async def search(
+        self, like: str | NDArray[np.float32], *, owner: str = "local", **fields: Any
+    ) -> pb.SearchResponse:
         values = vector(like) if isinstance(like, str) else like
         terms = [pb.Term(embedding=embedding(values), weight=1.0)]
         defaults = {"terms": terms, "space": SPACE, "limit": 10, "query_digest": "q"}

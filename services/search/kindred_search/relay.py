@@ -32,7 +32,9 @@ class Relay:
         total = 0
         async with self._draining:
             while rows := await self._catalogue.read(outbox.oldest, _BATCH):
-                messages = [OutgoingMessage(row.image_id, row.payload, {"x-request-id": row.request_id}) for row in rows]
+                messages = [
+                    OutgoingMessage(row.image_id, row.payload, {"x-request-id": row.request_id}) for row in rows
+                ]
                 await self._bus.publish(TOPIC, messages)
                 await self._catalogue.write(outbox.remove, rows)
                 total += len(rows)

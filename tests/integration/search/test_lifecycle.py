@@ -191,7 +191,9 @@ async def test_originals_are_never_removed(service: SearchService, tmp_path: Pat
     assert references == []
 
 
-async def test_a_known_file_is_found_by_its_reference_by_its_owner_alone(service: SearchService, tmp_path: Path) -> None:
+async def test_a_known_file_is_found_by_its_reference_by_its_owner_alone(
+    service: SearchService, tmp_path: Path
+) -> None:
     here, there = reference_key(tmp_path / "a.jpg"), reference_key(tmp_path / "b.jpg")
     await service.accept(new_image("cat", blob_key=here, byte_size=3, mtime_ns=7))
     await service.accept(new_image("cat", blob_key=there, byte_size=3, mtime_ns=8))

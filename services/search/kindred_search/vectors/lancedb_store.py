@@ -21,7 +21,7 @@ from kindred_search.vectors.port import IndexFilter, IndexHit, Row
 
 _NAME = re.compile(r"[a-z0-9_-]{1,200}")
 _TOKEN_COLUMNS = ("access", "labels")
-_SCALAR_COLUMNS = {"image_id": "BTree", "origin": "Bitmap", "format": "Bitmap"}
+_TEXT_COLUMNS = ("origin", "format")
 _NUMBER_COLUMNS = ("width", "height", "ingested_at_ms")
 _KEEP_VERSIONS = timedelta(minutes=5)
 """How long a replaced file stays for a search that still reads it."""
@@ -56,6 +56,7 @@ class LanceDbStore:
         self._tables: dict[str, Any] = {}
         self._with_vector_index: set[str] = set()
         self._opening = asyncio.Lock()
+        self._building = asyncio.Lock()
         self._log = get_logger("search")
 
     async def create(self, collection: str, dimension: int) -> None:
@@ -64,7 +65,7 @@ class LanceDbStore:
         texts = pa.list_(pa.string())
         fields = [("image_id", pa.string()), ("vector", pa.list_(pa.float32(), dimension)), ("row_version", pa.int64())]
         fields += [(name, texts) for name in _TOKEN_COLUMNS]
-        fields += [("origin", pa.string()), ("format", pa.string())]
+        fields += [(name, pa.string()) for name in _TEXT_COLUMNS]
         fields += [(name, pa.int64()) for name in _NUMBER_COLUMNS]  # wide, so that any bound can be compared
         await database.create_table(_checked(collection), schema=pa.schema(fields), exist_ok=True)
 
@@ -127,26 +128,28 @@ class LanceDbStore:
 
     async def build_indexes(self, collection: str) -> None:
         table = await self._table(collection)
+        async with self._building:  # two at once would build the same index and one would fail
+            for column, config in (await self._missing_indexes(table)).items():
+                started = time.perf_counter()
+                await table.create_index(column, config=config)
+                if column == "vector":
+                    self._with_vector_index.add(collection)
+                seconds = round(time.perf_counter() - started, 2)
+                self._log.info("index built", collection=collection, column=column, seconds=seconds)
+
+    async def _missing_indexes(self, table: Any) -> dict[str, Any]:
+        """Column -> configuration of each index that the table is large enough for and has not got."""
         lance_index = importlib.import_module("lancedb.index")
         built = {column for index in await table.list_indices() for column in index.columns}
         row_count = await table.count_rows()
-        missing: dict[str, Any] = {}
+        wanted: dict[str, Any] = {}
         if row_count >= self._tuning.scalar_index_rows:
-            kinds = {
-                **dict.fromkeys(_TOKEN_COLUMNS, "LabelList"),
-                **_SCALAR_COLUMNS,
-                **dict.fromkeys(_NUMBER_COLUMNS, "BTree"),
-            }
-            missing = {column: getattr(lance_index, kind)() for column, kind in kinds.items() if column not in built}
-        if row_count >= self._tuning.vector_index_rows and "vector" not in built:
-            missing["vector"] = lance_index.HnswSq(distance_type="cosine")
-        for column, config in missing.items():
-            started = time.perf_counter()
-            await table.create_index(column, config=config)
-            seconds = round(time.perf_counter() - started, 2)
-            self._log.info("index built", collection=collection, column=column, rows=row_count, seconds=seconds)
-        if "vector" in missing:
-            self._with_vector_index.add(collection)
+            wanted |= {column: lance_index.LabelList() for column in _TOKEN_COLUMNS}
+            wanted |= {column: lance_index.Bitmap() for column in _TEXT_COLUMNS}
+            wanted |= {column: lance_index.BTree() for column in ("image_id", *_NUMBER_COLUMNS)}
+        if row_count >= self._tuning.vector_index_rows:
+            wanted["vector"] = lance_index.HnswSq(distance_type="cosine")
+        return {column: config for column, config in wanted.items() if column not in built}
 
     async def optimize(self, collection: str) -> None:
         table = await self._table(collection)
@@ -206,5 +209,5 @@ def _columns(rows: Sequence[Row]) -> dict[str, Any]:
         "row_version": [row.row_version for row in rows],
         "access": [list(row.access) for row in rows],
         "labels": [list(row.labels) for row in rows],
-        **{name: [getattr(row, name) for row in rows] for name in ("origin", "format", *_NUMBER_COLUMNS)},
+        **{name: [getattr(row, name) for row in rows] for name in (*_TEXT_COLUMNS, *_NUMBER_COLUMNS)},
     }
