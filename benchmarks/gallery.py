@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from kindred_kit.telemetry import configure_logging
 from kindred_standalone.connect import Session
 from kindred_standalone.datadir import DataDirectory
 from kindred_standalone.ingest import Indexer
@@ -27,6 +28,7 @@ def shared(*parts: str) -> Path:
 @asynccontextmanager
 async def open_gallery(folder: Path) -> AsyncIterator[Session]:
     """All services in this process over the data directory `folder`."""
+    configure_logging(level="error")
     async with Session.of(DataDirectory(folder), StandaloneSettings(), command="benchmark") as session:
         yield session
 
