@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 
 from kindred.search.v1 import search_pb2 as pb
@@ -13,6 +14,7 @@ from kindred_standalone.connect import LOCAL, Node
 from kindred_standalone.hits import ShownHit
 from kindred_standalone.queries import Query
 from kindred_standalone.report import MAX_PICTURES, Report, Section, data_uri, make_card, write_report
+from kindred_standalone.text import count_text
 
 _QUERY_SIDE_PX = 128
 
@@ -39,7 +41,11 @@ async def write_contact_sheet(
         ("boxes drawn by the detector", f"{sum(label.boxes for label in labels.labels):,}"),
         ("model", status.space),
     ]
-    await asyncio.to_thread(write_report, path, Report("Kindred", facts, sections, foot))
+    await asyncio.to_thread(write_report, path, Report("Kindred", _subtitle(sections), facts, sections, foot))
+
+
+def _subtitle(sections: Sequence[Section]) -> str:
+    return f"Contact sheet of {count_text(len(sections), 'search', 'searches')}, {date.today():%d %B %Y}"
 
 
 async def _thumb(node: Node, image_id: str) -> bytes | None:

@@ -12,7 +12,7 @@ from kindred_standalone.connect import LOCAL, Node
 from kindred_standalone.photos import packaged_photos, system_folders
 from kindred_standalone.queries import Query
 
-HITS = 6
+HITS = 5
 
 
 def demo_paths(paths: Sequence[Path]) -> list[Path]:

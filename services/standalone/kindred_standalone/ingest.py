@@ -23,8 +23,7 @@ from kindred_kit.imaging import ImageLimits
 from kindred_standalone.connect import LOCAL, Node, Session
 from kindred_standalone.prepare import FileVersion, Labels, file_version, prepare
 from kindred_standalone.references import file_key
-from kindred_standalone.scan import Problem
-from kindred_standalone.summary import Summary
+from kindred_standalone.summary import Problem, Summary
 
 _LOOK_UP_BATCH = 256
 _ACCEPT_BATCH = 32

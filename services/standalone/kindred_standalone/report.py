@@ -18,19 +18,23 @@ from kindred_standalone.text import printable
 MAX_PICTURES = 400
 """About 8 MB of thumbnails; a browser still opens that at once."""
 _MAX_BOXES = 12
+_TEXT_LINES = 3
 _PALETTE = ("#ff5d5d", "#3fb6ff", "#ffc53d", "#5fd068", "#c58bff", "#ff8f3f", "#2ed3c6", "#ff7ac6")
 
 
 @dataclass(frozen=True)
 class Box:
-    """A box in the pixels of the viewBox (the image's own), with the text above it."""
+    """A box and the left end of its text's baseline, in pixels of the image; `text` is empty where none has room."""
 
     x: float
     y: float
     w: float
     h: float
     colour: str
+    title: str
     text: str
+    text_x: float
+    text_y: float
 
 
 @dataclass(frozen=True)
@@ -50,11 +54,11 @@ class Card:
     @property
     def stroke_px(self) -> float:
         """Line width in image pixels, so that boxes of a large photo are as thick as those of a small one."""
-        return max(self.hit.width, self.hit.height) / 160
+        return max(self.hit.width, self.hit.height) / 120
 
     @property
     def font_px(self) -> float:
-        return max(self.hit.width, self.hit.height) / 19
+        return _font_px(self.hit)
 
 
 @dataclass
@@ -71,6 +75,7 @@ class Section:
 @dataclass(frozen=True)
 class Report:
     title: str
+    subtitle: str
     facts: Sequence[tuple[str, str]]
     sections: Sequence[Section]
     foot: str = ""
@@ -83,7 +88,8 @@ def make_card(hit: ShownHit, thumb: bytes | None) -> Card:
     for label in shown:
         best.setdefault(printable(label.name), label.score)
     chips = tuple((f"{name} {score:.2f}", _colour(name)) for name, score in best.items())
-    return Card(hit, data_uri(thumb), tuple(_box(label, hit) for label in shown), chips)
+    # the most certain box chooses the place of its text first, and is drawn last, on top
+    return Card(hit, data_uri(thumb), tuple(reversed(_boxes(shown, hit))), chips)
 
 
 def data_uri(jpeg: bytes | None) -> str:
@@ -108,17 +114,47 @@ def render(report: Report) -> str:
     return environment.get_template("report.html.j2").render(report=report)
 
 
-def _box(label: ShownLabel, hit: ShownHit) -> Box:
-    x, y, w, h = label.box
-    name = printable(label.name)
-    return Box(
-        round(x * hit.width, 1),
-        round(y * hit.height, 1),
-        round(w * hit.width, 1),
-        round(h * hit.height, 1),
-        _colour(name),
-        f"{name} {label.score:.2f}",
-    )
+def _boxes(labels: Sequence[ShownLabel], hit: ShownHit) -> list[Box]:
+    boxes: list[Box] = []
+    taken: list[tuple[float, float, float]] = []  # left, right and baseline of the texts so far
+    for label in labels:
+        x, y, w, h = (side * scale for side, scale in zip(label.box, (hit.width, hit.height) * 2, strict=True))
+        title = f"{printable(label.name)} {label.score:.2f}"
+        place = _free_place(x, y, title, hit, taken)
+        boxes.append(
+            Box(
+                x=round(x, 1),
+                y=round(y, 1),
+                w=round(w, 1),
+                h=round(h, 1),
+                colour=_colour(printable(label.name)),
+                title=title,
+                text=title if place else "",
+                text_x=round(place[0], 1) if place else 0.0,
+                text_y=round(place[1], 1) if place else 0.0,
+            )
+        )
+    return boxes
+
+
+def _free_place(
+    x: float, y: float, text: str, hit: ShownHit, taken: list[tuple[float, float, float]]
+) -> tuple[float, float] | None:
+    """Above the box's corner, or a line or two further down where another text is already; None if all is taken."""
+    font = _font_px(hit)
+    width = 0.62 * font * len(text)
+    left = max(0.0, min(x, hit.width - width))
+    first = max(y - 0.3 * font, font)
+    for baseline in (first + line * 1.1 * font for line in range(_TEXT_LINES)):
+        apart = (right <= left or left + width <= start or abs(base - baseline) >= font for start, right, base in taken)
+        if baseline <= hit.height and all(apart):
+            taken.append((left, left + width, baseline))
+            return left, baseline
+    return None
+
+
+def _font_px(hit: ShownHit) -> float:
+    return max(hit.width, hit.height) / 16
 
 
 def _colour(name: str) -> str:

@@ -10,20 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kindred_kit.imaging.sniff import image_format
+from kindred_standalone.summary import Problem
 
 IMAGE_SUFFIXES = frozenset(
     b".jpg .jpeg .jpe .jfif .png .apng .webp .gif .heic .heif .hif .avif .bmp .dib .tif .tiff".split()
 )
 _SNIFFED_BYTES = 64
-
-
-@dataclass(frozen=True)
-class Problem:
-    """A file or folder that could not be indexed: `code` is stable, `detail` is for a person."""
-
-    path: bytes
-    code: str
-    detail: str
 
 
 @dataclass

@@ -7,8 +7,16 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from kindred_standalone.scan import Problem
 from kindred_standalone.text import printable
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A file or folder that could not be indexed: `code` is stable, `detail` is for a person."""
+
+    path: bytes
+    code: str
+    detail: str
 
 
 @dataclass

@@ -10,8 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from kindred_standalone.hits import ShownHit, label_words
-from kindred_standalone.scan import Problem
-from kindred_standalone.summary import Summary
+from kindred_standalone.summary import Problem, Summary
 from kindred_standalone.text import count_text, printable, printable_path, shortened
 
 _SHOWN_FAILURES = 50

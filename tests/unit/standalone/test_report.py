@@ -1,5 +1,6 @@
 """The contact sheet: everything escaped, everything inside."""
 
+import itertools
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -18,7 +19,7 @@ def a_hit(name: str = "dog.jpg", score: float = 0.5, label: str = "dog") -> Show
 
 
 def a_page(card: Card, title: str = "“dog”") -> str:
-    return render(Report("Kindred", [("images", "20")], [Section(title, "by text", [card])]))
+    return render(Report("Kindred", "", [("images", "20")], [Section(title, "by text", [card])]))
 
 
 class Tags(HTMLParser):
@@ -51,7 +52,18 @@ def test_nothing_is_loaded_from_elsewhere() -> None:
 def test_boxes_are_in_the_pixels_of_the_image() -> None:
     (box,) = make_card(a_hit(), None).boxes
     assert (box.x, box.y, box.w, box.h) == (100, 100, 200, 50)
-    assert box.text == "dog 0.91"
+    assert box.text == box.title == "dog 0.91"
+
+
+def test_texts_never_lie_on_each_other_nor_outside() -> None:
+    labels = tuple(ShownLabel(f"class {n}", 0.9 - n / 100, (0.8, 0.0, 0.1, 0.1)) for n in range(12))
+    card = make_card(ShownHit(1, 0.5, "ab" * 32, "x.jpg", None, False, 400, 200, labels), None)
+    written = [box for box in card.boxes if box.text]
+    assert 1 < len(written) < len(card.boxes) == 12
+    baselines = sorted(box.text_y for box in written)
+    assert all(lower - upper >= card.font_px for upper, lower in itertools.pairwise(baselines))
+    assert all(0 <= box.text_x < 400 and box.text_y <= 200 for box in written)
+    assert card.boxes[-1].title == "class 0 0.90"
 
 
 @pytest.mark.parametrize(("score", "percent"), [(-0.2, 0.0), (0.25, 25.0), (1.2, 100.0)])
@@ -64,12 +76,12 @@ def test_a_class_keeps_its_colour() -> None:
 
 
 def test_an_empty_search_says_so() -> None:
-    assert "Nothing matches." in render(Report("Kindred", [], [Section("“x”", "by text")]))
+    assert "Nothing matches." in render(Report("Kindred", "", [], [Section("“x”", "by text")]))
 
 
 def test_the_file_appears_whole(tmp_path: Path) -> None:
     path = tmp_path / "new" / "report.html"
-    write_report(path, Report("Kindred", [], []))
+    write_report(path, Report("Kindred", "", [], []))
     assert path.read_text("utf-8").endswith("</html>")
     assert list(path.parent.iterdir()) == [path]
 

@@ -7,8 +7,7 @@ from pathlib import Path
 from rich.console import Console, RenderableType
 
 from kindred_standalone.hits import ShownHit
-from kindred_standalone.scan import Problem
-from kindred_standalone.summary import Summary
+from kindred_standalone.summary import Problem, Summary
 from kindred_standalone.tables import failures_table, hits_table, record_table, summary_line
 
 

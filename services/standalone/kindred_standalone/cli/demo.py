@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,7 +18,7 @@ _NEXT = """
 What next:
   make up                       the search page and the HTTP API on http://127.0.0.1:8080
   make demo IMAGES=~/Pictures   the same with your own photos (they stay where they are)
-  kindred --data-dir {data_dir} search "a red motorcycle"
+  {kindred} --data-dir {data_dir} search "a red motorcycle"
 """
 
 
@@ -74,4 +76,12 @@ async def _demo(where: DataDirectory, paths: list[Path], report: Path) -> None:
             searches.append((query, hits))
         await write_contact_sheet(session.node, report, searches, foot="Written by kindred demo.")
     out.print(f"\nContact sheet: {printable_path(report)}", markup=False, soft_wrap=True)
-    out.print(_NEXT.format(data_dir=where.root).rstrip(), markup=False, soft_wrap=True)
+    following = _NEXT.format(kindred=_from_here(sys.argv[0]), data_dir=_from_here(where.root))
+    out.print(following.rstrip(), markup=False, soft_wrap=True)
+
+
+def _from_here(path: str | Path) -> str:
+    """A path as it is typed in this folder: relative where it lies below."""
+    absolute = Path(path).absolute()
+    shown = absolute.relative_to(Path.cwd()) if absolute.is_relative_to(Path.cwd()) else absolute
+    return shlex.quote(str(shown))
