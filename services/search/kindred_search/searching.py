@@ -174,7 +174,7 @@ class Searcher:
         passed: list[IndexHit] = []
         position = 0
         while len(passed) < depth and position < len(candidates):
-            part = candidates[position : position + depth - len(passed) + _SPARE]
+            part = candidates[position : position + depth - len(passed)]
             new = [hit.image_id for hit in part if hit.image_id not in tried]
             seen.update(await self._catalogue.records(query.owner, new))
             tried.update(new)

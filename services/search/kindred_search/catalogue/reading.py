@@ -2,10 +2,23 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import ColumnElement, Connection, and_, case, exists, func, or_, select
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Connection,
+    Select,
+    and_,
+    bindparam,
+    case,
+    exists,
+    func,
+    or_,
+    select,
+)
 
 from kindred_search.catalogue import rows
 from kindred_search.catalogue.tables import claims, detections, embeddings, file_references, images, outbox
@@ -25,9 +38,35 @@ CHUNK = 500
 """Ids in one IN list: below every database's limit of parameters."""
 
 
-def visible_claim(owner: str) -> ColumnElement[bool]:
+def visible_claim(owner: str | BindParameter[str]) -> ColumnElement[bool]:
     """Condition on a row of `claims`: the principal sees it."""
     return or_(claims.c.owner == owner, claims.c.visibility == int(Visibility.PUBLIC))
+
+
+def _records_query() -> Select[*tuple[Any, ...]]:
+    """Images `ids` with each claim that `reader` sees: its own first, then the oldest, as access.tokens chooses."""
+    reader: BindParameter[str] = bindparam("reader")
+    return (
+        select(
+            *images.c["image_id", "width", "height", "format", "byte_size", "origin", "taken_at"],
+            images.c.created_at_ms.label("ingested_at_ms"),
+            *images.c["state", "failure_code", "failure_detail", "blob_key", "thumb_key"],
+            *[column for column in claims.c if column.name not in {"image_id", "created_at_ms"}],
+        )
+        .join(claims, claims.c.image_id == images.c.image_id)
+        .where(images.c.image_id.in_(bindparam("ids", expanding=True)))
+        .where(images.c.deleted_at_ms.is_(None), visible_claim(reader))
+        .order_by(case((claims.c.owner == reader, 0), else_=1), claims.c.created_at_ms, claims.c.owner)
+    )
+
+
+# every search page runs these two: putting a statement together costs more than SQLite needs to run it
+_RECORDS = _records_query()
+_LABELS = (
+    select(detections)
+    .where(detections.c.image_id.in_(bindparam("ids", expanding=True)))
+    .order_by(detections.c.image_id, detections.c.label_set, detections.c.ordinal)
+)
 
 
 def visible_image(owner: str) -> ColumnElement[bool]:
@@ -43,20 +82,7 @@ def records(
     """The images among these that `owner` may see. Two queries for each 500 ids."""
     found: dict[str, ImageRecord] = {}
     for chunk in _chunks(image_ids):
-        # own claim first, else the oldest public one: the same choice that access.tokens makes
-        claim_order = (case((claims.c.owner == owner, 0), else_=1), claims.c.created_at_ms, claims.c.owner)
-        query = (
-            select(
-                *images.c["image_id", "width", "height", "format", "byte_size", "origin", "taken_at"],
-                images.c.created_at_ms.label("ingested_at_ms"),
-                *images.c["state", "failure_code", "failure_detail", "blob_key", "thumb_key"],
-                *[column for column in claims.c if column.name not in {"image_id", "created_at_ms"}],
-            )
-            .join(claims, claims.c.image_id == images.c.image_id)
-            .where(images.c.image_id.in_(chunk), images.c.deleted_at_ms.is_(None), visible_claim(owner))
-            .order_by(*claim_order)
-        )
-        matches = connection.execute(query).all()
+        matches = connection.execute(_RECORDS, {"ids": chunk, "reader": owner}).all()
         labels = labels_of(connection, [row.image_id for row in matches]) if with_labels else {}
         for row in matches:
             if row.image_id not in found:
@@ -68,9 +94,7 @@ def labels_of(connection: Connection, image_ids: Sequence[str]) -> dict[str, lis
     """Detections of each image, in the order in which the detector gave them (best first)."""
     found: dict[str, list[Detection]] = defaultdict(list)
     for chunk in _chunks(image_ids):
-        query = select(detections).where(detections.c.image_id.in_(chunk))
-        order = (detections.c.image_id, detections.c.label_set, detections.c.ordinal)
-        for row in connection.execute(query.order_by(*order)):
+        for row in connection.execute(_LABELS, {"ids": chunk}):
             found[row.image_id].append(rows.detection(row))
     return found
 
