@@ -90,7 +90,8 @@ async def near_copies(http: httpx.AsyncClient, photos: Sequence[Path], count: in
 
 
 async def _is_first(http: httpx.AsyncClient, data: bytes, original: str) -> bool:
-    answer = await http.post("/v1/search", files={"file": ("copy.jpg", data, "image/jpeg")}, data={"limit": "1"})
+    form = {"request": json.dumps({"limit": 1})}
+    answer = await http.post("/v1/search", files={"file": ("copy.jpg", data, "image/jpeg")}, data=form)
     return bool(answer.raise_for_status().json()["results"][0]["id"] == original)
 
 
@@ -105,7 +106,7 @@ async def detector(http: httpx.AsyncClient, boxes: Path) -> dict[str, float]:
 
     async def detect(image: dict[str, Any]) -> list[dict[str, Any]]:
         data = (boxes / "images" / image["file_name"]).read_bytes()
-        form = {"score_threshold": "0"}
+        form = {"request": json.dumps({"score_threshold": 0})}
         answer = await http.post("/v1/detect", files={"file": ("photo.jpg", data, "image/jpeg")}, data=form)
         labels = answer.raise_for_status().json()["labels"]
         return [

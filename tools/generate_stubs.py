@@ -20,7 +20,15 @@ def generate(out: Path) -> list[Path]:
     """Write the stubs under `out` and return their paths relative to it."""
     sources = sorted(str(path.relative_to(PROTO)) for path in (PROTO / "kindred").rglob("*.proto"))
     code = protoc.main(
-        ["protoc", f"-I{PROTO}", f"--python_out={out}", f"--grpc_python_out={out}", f"--mypy_out=quiet:{out}", f"--mypy_grpc_out=quiet:{out}", *sources]
+        [
+            "protoc",
+            f"-I{PROTO}",
+            f"--python_out={out}",
+            f"--grpc_python_out={out}",
+            f"--mypy_out=quiet:{out}",
+            f"--mypy_grpc_out=quiet:{out}",
+            *sources,
+        ]
     )
     if code != 0:
         raise SystemExit(code)

@@ -27,6 +27,7 @@ class ProcessSettings(Settings):
     search_address: str = "127.0.0.1:7001"
     embedder_address: str = "127.0.0.1:7002"
     detector_address: str = "127.0.0.1:7003"
+    models_dir: Path = Path("triton_models")
     blobs_url: str = "file://./data/blobs"
     bus_url: str = "sqlite://./data/bus.db"
     log_level: str = "info"
@@ -57,19 +58,19 @@ async def open_bus(stack: AsyncExitStack, process: ProcessSettings) -> Bus:
     return bus
 
 
-async def open_inference(stack: AsyncExitStack, models_dir: Path) -> tuple[ModelSet, Inference]:
-    models = ModelSet.load(models_dir)
+async def open_inference(stack: AsyncExitStack, process: ProcessSettings) -> tuple[ModelSet, Inference]:
+    models = ModelSet.load(process.models_dir)
     inference = OnnxInference({model.name: model.onnx_path for model in models})
     stack.push_async_callback(inference.aclose)
     return models, inference
 
 
-async def serve(name: str, app: App, listen: str) -> None:
+async def serve(name: str, app: App, process: ProcessSettings) -> None:
     """Serve until SIGINT or SIGTERM, then let calls in flight end."""
-    configure_logging(level=ProcessSettings().log_level, json=ProcessSettings().log_json)
+    configure_logging(level=process.log_level, json=process.log_json)
     server = RpcServer(name, app.registrations)
     await app.start()
-    address = await server.start(listen)
+    address = await server.start(process.listen)
     get_logger(name).info("serving", address=address)
     try:
         await wait_for_signal()

@@ -11,10 +11,10 @@ from kindred_kit.process import ProcessSettings, open_blobs, open_inference, ser
 async def main() -> None:
     settings, process = DetectorSettings(), ProcessSettings()
     async with AsyncExitStack() as stack:
-        models, inference = await open_inference(stack, settings.models_dir)
+        models, inference = await open_inference(stack, process)
         blobs = await open_blobs(stack, process)
         app = await build(settings, Adapters(inference, models, blobs))
-        await serve("detector", app, process.listen)
+        await serve("detector", app, process)
 
 
 asyncio.run(main())

@@ -1,7 +1,5 @@
 """Settings of the detector."""
 
-from pathlib import Path
-
 from kindred_kit.imaging import ImageLimits
 from kindred_kit.settings import Settings
 
@@ -10,7 +8,6 @@ class DetectorSettings(Settings):
     """`KINDRED_*`: limits of an image and the model profile."""
 
     profile: str = "lite"
-    models_dir: Path = Path("triton_models")
     max_image_bytes: int = 50_000_000
     max_image_pixels: int = 120_000_000
     cores: int | None = None  # None: all that the process may use

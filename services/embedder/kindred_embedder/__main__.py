@@ -12,11 +12,11 @@ from kindred_kit.rpc import open_channel
 async def main() -> None:
     settings, process = EmbedderSettings(), ProcessSettings()
     async with AsyncExitStack() as stack:
-        models, inference = await open_inference(stack, settings.models_dir)
+        models, inference = await open_inference(stack, process)
         blobs, bus = await open_blobs(stack, process), await open_bus(stack, process)
         search = await stack.enter_async_context(open_channel(process.search_address))
         app = await build(settings, Adapters(inference, models, blobs, bus, search))
-        await serve("embedder", app, process.listen)
+        await serve("embedder", app, process)
 
 
 asyncio.run(main())

@@ -1,7 +1,5 @@
 """Settings of the embedder."""
 
-from pathlib import Path
-
 from kindred_kit.imaging import ImageLimits
 from kindred_kit.settings import Settings
 
@@ -10,7 +8,6 @@ class EmbedderSettings(Settings):
     """`KINDRED_*`: limits of an image, the model profile, how many images are worked on at once."""
 
     profile: str = "lite"
-    models_dir: Path = Path("triton_models")
     topic: str = "images.v1"
     group: str = "embedder-worker"
     max_image_bytes: int = 50_000_000

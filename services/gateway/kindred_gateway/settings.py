@@ -24,12 +24,6 @@ class GatewaySettings(Settings):
     public_url: str = ""
     """Put before the paths in `urls`; empty: paths alone, which work behind any proxy."""
 
-    embedder_address: str = "127.0.0.1:9101"
-    detector_address: str = "127.0.0.1:9102"
-    search_address: str = "127.0.0.1:9103"
-    """gRPC addresses of the services: `host:port` or `unix:/path.sock`."""
-    blobs_url: str = "file:///var/lib/kindred/blobs"
-    """Object store: `file:///folder` or `s3://bucket/prefix`."""
     rpc_timeout_s: float = Field(default=30, gt=0)
     """Deadline of a call to another service. A first embedding on a busy laptop takes seconds."""
     readiness_timeout_s: float = Field(default=2, gt=0)

@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import AsyncExitStack
 
+from kindred_kit.models import ModelSet
 from kindred_kit.process import ProcessSettings, open_blobs, open_bus, serve
 from kindred_search.app import Adapters, build
 from kindred_search.catalogue.engine import open_engine
@@ -11,7 +12,8 @@ from kindred_search.vectors.lancedb_store import LanceDbStore
 
 
 async def main() -> None:
-    settings, process = SearchSettings(), ProcessSettings()
+    process = ProcessSettings()
+    settings = SearchSettings(label_sets=ModelSet.load(process.models_dir).label_sets)
     async with AsyncExitStack() as stack:
         engine = open_engine(settings.database_url)
         stack.callback(engine.dispose)
@@ -19,7 +21,7 @@ async def main() -> None:
         stack.push_async_callback(vectors.aclose)
         blobs, bus = await open_blobs(stack, process), await open_bus(stack, process)
         app = await build(settings, Adapters(engine, vectors, blobs, bus))
-        await serve("search", app, process.listen)
+        await serve("search", app, process)
 
 
 asyncio.run(main())

@@ -109,9 +109,7 @@ class Standalone:
         adapters = self._wrap(await self._adapters(self._ownership.directory))
 
         search = await kindred_search.app.build(
-            SearchSettings(
-                label_sets={model.label_set: list(model.classes) for model in adapters.models if model.label_set}
-            ),
+            SearchSettings(label_sets=adapters.models.label_sets),
             kindred_search.app.Adapters(adapters.engine, adapters.vectors, adapters.blobs, adapters.bus),
         )
         await self._run(search)

@@ -136,6 +136,11 @@ class ModelSet:
     def __iter__(self) -> Iterator[ModelManifest]:
         return iter(self.models.values())
 
+    @property
+    def label_sets(self) -> dict[str, tuple[str, ...]]:
+        """Label set -> class names in the order of class ids."""
+        return {manifest.label_set: manifest.classes for manifest in self if manifest.label_set}
+
     def get(self, name: str) -> ModelManifest:
         if name not in self.models:
             raise InvalidArgument(f"no model {name!r}; there are {', '.join(self.models)}")
