@@ -64,6 +64,7 @@ class Detector:
             image_input=self._frame,
             letterbox=prepared.letterboxes.get(self._frame.name),
             score_threshold=options.score_threshold,
+            nms_iou=self._model.nms_iou,
         )
         kept = [box for box in boxes if not options.classes or self._model.classes[box.class_id] in options.classes]
         return DetectedImage(kept[: options.max_detections], width, height)

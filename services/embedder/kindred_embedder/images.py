@@ -86,4 +86,5 @@ class ImageEmbedder:
             image_input=frame,
             letterbox=prepared.letterboxes.get(frame.name),
             score_threshold=self._model.score_threshold,
+            nms_iou=self._model.nms_iou,
         )

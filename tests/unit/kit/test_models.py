@@ -86,6 +86,7 @@ def test_boxes_go_back_through_the_letterbox() -> None:
         image_input=frame,
         letterbox=prepared.letterboxes["boxed"],
         score_threshold=0.5,
+        nms_iou=1.0,
     )
     assert [box.class_id for box in found] == [5, 3]
     np.testing.assert_allclose(
@@ -96,7 +97,21 @@ def test_boxes_go_back_through_the_letterbox() -> None:
 def test_the_threshold_and_the_limit_hold() -> None:
     raw = np.tile(np.array([0.1, 0.1, 0.9, 0.9], np.float32), (3, 1))
     scores, classes = np.array([0.2, 0.6, 0.4], np.float32), np.array([0, 1, 2])
-    options = {"image_input": INPUTS[0], "letterbox": None}
+    options = {"image_input": INPUTS[0], "letterbox": None, "nms_iou": 1.0}
     found = read_boxes(raw, scores, classes, score_threshold=0.4, **options)
     assert [box.class_id for box in found] == [1, 2]
     assert len(read_boxes(raw, scores, classes, score_threshold=0, max_detections=1, **options)) == 1
+
+
+def test_the_weaker_of_two_boxes_of_one_object_goes() -> None:
+    cat, same_cat, dog_there, other_cat = [0, 0, 0.5, 0.5], [0, 0, 0.5, 0.45], [0, 0, 0.5, 0.5], [0.4, 0.4, 1, 1]
+    found = read_boxes(
+        np.array([same_cat, cat, dog_there, other_cat], np.float32),
+        np.array([0.6, 0.9, 0.5, 0.4], np.float32),
+        np.array([15, 15, 16, 15]),
+        image_input=INPUTS[0],
+        letterbox=None,
+        score_threshold=0.0,
+        nms_iou=0.6,
+    )
+    assert [(box.class_id, round(box.score, 1)) for box in found] == [(15, 0.9), (16, 0.5), (15, 0.4)]

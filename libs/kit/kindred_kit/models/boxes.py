@@ -29,15 +29,17 @@ def read_boxes(
     image_input: ImageInput,
     letterbox: Letterbox | None,
     score_threshold: float,
+    nms_iou: float,
     max_detections: int = 100,
 ) -> list[FoundBox]:
-    """Boxes of one image, best score first.
+    """Boxes of one image, best score first; of two of one class that overlap by more than `nms_iou`, the better one.
 
     `boxes` float32 [k, 4] are xyxy normalised to the model's input; `scores` float32 [k]; `classes` int64 [k].
     Boxes that lie in the padding alone are dropped.
     """
     kept = np.flatnonzero(scores >= score_threshold)
-    kept = kept[np.argsort(-scores[kept], kind="stable")][:max_detections]
+    kept = kept[np.argsort(-scores[kept], kind="stable")]
+    kept = kept[_not_suppressed(boxes[kept], classes[kept], nms_iou)][:max_detections]
     corners = boxes[kept].astype(np.float64)
     if letterbox is not None:
         corners *= np.array([image_input.width, image_input.height] * 2)
@@ -48,3 +50,18 @@ def read_boxes(
         for class_id, score, box in zip(classes[kept], scores[kept], corners, strict=True)
         if box[2] > box[0] and box[3] > box[1]
     ]
+
+
+def _not_suppressed(boxes: NDArray[np.float32], classes: NDArray[np.int64], nms_iou: float) -> NDArray[np.int64]:
+    """Positions that greedy class-aware NMS keeps, of boxes xyxy [k, 4] that are sorted by falling score."""
+    low, high = boxes[:, None], boxes[None]
+    sides = np.clip(np.minimum(low[..., 2:], high[..., 2:]) - np.maximum(low[..., :2], high[..., :2]), 0, None)
+    overlap = sides[..., 0] * sides[..., 1]
+    area = np.diagonal(overlap)
+    union = area[:, None] + area[None] - overlap
+    rivals = (overlap > nms_iou * union) & (classes[:, None] == classes[None])
+    kept: list[int] = []
+    for position in range(len(boxes)):
+        if not rivals[position, kept].any():
+            kept.append(position)
+    return np.array(kept, np.int64)

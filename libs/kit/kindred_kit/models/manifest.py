@@ -37,7 +37,10 @@ class ModelFile:
 
 @dataclass(frozen=True)
 class ModelManifest:
-    """What a model folder says of itself. `space` is the embedding space, empty for a model that embeds nothing."""
+    """What a model folder says of itself. `space` is the embedding space, empty for a model that embeds nothing.
+
+    `nms_iou`: overlap above which the weaker of two boxes of one class goes; 1 keeps all.
+    """
 
     folder: Path
     name: str
@@ -51,6 +54,7 @@ class ModelManifest:
     outputs: tuple[str, ...]
     label_set: str
     score_threshold: float
+    nms_iou: float
     max_text_tokens: int
     files: tuple[ModelFile, ...]
     raw: Mapping[str, Any]
@@ -109,6 +113,7 @@ class ModelManifest:
                 outputs=tuple(entry["name"] for entry in raw["outputs"]),
                 label_set=(raw.get("label_set") or {}).get("name", ""),
                 score_threshold=float(raw.get("score_threshold", 0.0)),
+                nms_iou=float(raw.get("nms_iou", 1.0)),
                 max_text_tokens=int((raw.get("tokenizer") or {}).get("max_tokens", 0)),
                 files=tuple(ModelFile(folder / f["path"], f["sha256"], f["size_bytes"]) for f in raw["files"]),
                 raw=raw,
