@@ -20,7 +20,9 @@ from kindred_search.vectors.port import And, Compare, HasAny, IndexFilter, Not, 
 ADAPTERS: dict[str, Callable[[Path], VectorStore]] = {
     "fake": lambda folder: MemoryVectorStore(),
     "lancedb-flat": lambda folder: LanceDbStore(folder / "vectors"),
-    "lancedb-indexed": lambda folder: LanceDbStore(folder / "vectors", Tuning(scalar_index_rows=1, vector_index_rows=256)),
+    "lancedb-indexed": lambda folder: LanceDbStore(
+        folder / "vectors", Tuning(scalar_index_rows=1, vector_index_rows=256)
+    ),
 }
 DIMENSION = 16
 EVERYTHING = And(())
@@ -94,7 +96,12 @@ FILTERS: dict[str, IndexFilter] = {
     "nested": And(
         (
             HasAny("access", ("public",)),
-            Or((Not(OneOf("origin", ("photo",))), And((HasAny("labels", ("coco-80:2#1@7",)), Compare("height", "gte", 50))))),
+            Or(
+                (
+                    Not(OneOf("origin", ("photo",))),
+                    And((HasAny("labels", ("coco-80:2#1@7",)), Compare("height", "gte", 50))),
+                )
+            ),
         )
     ),
     "empty or": Or(()),
@@ -112,7 +119,20 @@ async def test_a_filter_means_what_its_definition_says(store: VectorStore, name:
     assert await ids(store, query, FILTERS[name], 300) == expected(rows, query, FILTERS[name], 300)
 
 
-HOSTILE = ["') OR true --", "'; DROP TABLE c; --", "a' OR 'a'='a", "\\", "\\'", "''", "%", "$(x)", "\x00", "日本", '"', "`"]
+HOSTILE = [
+    "') OR true --",
+    "'; DROP TABLE c; --",
+    "a' OR 'a'='a",
+    "\\",
+    "\\'",
+    "''",
+    "%",
+    "$(x)",
+    "\x00",
+    "日本",
+    '"',
+    "`",
+]
 
 
 @pytest.mark.parametrize("text", HOSTILE)
@@ -121,7 +141,12 @@ async def test_texts_are_data_never_code(store: VectorStore, text: str) -> None:
     marked = replace(rows[3], access=(text,), labels=(text,), origin=text, format=text)
     await store.upsert("c", [*rows[:3], marked, *rows[4:]])
     await store.build_indexes("c")
-    for where in (HasAny("access", (text,)), HasAny("labels", (text,)), OneOf("origin", (text,)), OneOf("format", (text,))):
+    for where in (
+        HasAny("access", (text,)),
+        HasAny("labels", (text,)),
+        OneOf("origin", (text,)),
+        OneOf("format", (text,)),
+    ):
         assert await ids(store, marked.vector, where, 20) == [marked.image_id]
     assert len(await ids(store, marked.vector, Not(HasAny("access", (text,))), 20)) == 19
     await store.delete("c", [text])
@@ -181,7 +206,7 @@ async def test_fewer_hits_only_if_no_more_pass(store: VectorStore) -> None:
     marked = [replace(row, labels=("far:1#1@1",) if row.image_id in far else ()) for row in rows]
     await store.upsert("c", marked)
     await store.build_indexes("c")
-    for top_k in (10, 60, 100):
+    for top_k in (10, 60, 100, 200, 201, 600):
         found = await ids(store, query, HasAny("labels", ("far:1#1@1",)), top_k)
         assert found == expected(marked, query, HasAny("labels", ("far:1#1@1",)), top_k)
 

@@ -54,6 +54,7 @@ class App:
     async def aclose(self) -> None:
         """What is not published or projected yet waits in the catalogue for the next start."""
         await self.tasks.aclose()
+        await self.projector.aclose()
         await self.reindexer.aclose()
         await self.catalogue.aclose()
 

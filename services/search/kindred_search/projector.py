@@ -25,6 +25,9 @@ _OPTIMIZE_BATCHES = 50
 _OPTIMIZE_ROWS = 4_000
 """Small files and rows beside the vector index make each search slower: about 2 ms for a thousand such rows."""
 
+_OPTIMIZE_ALONE_S = 3.0
+"""Writes wait this long for small files to be merged; extending a vector index may take minutes."""
+
 _RETRY_S = 1.0
 
 
@@ -49,6 +52,7 @@ class Projector:
         self._wake = asyncio.Event()
         self._batches = 0
         self._rows = 0
+        self._optimizing: asyncio.Task[None] | None = None
         self._log = get_logger("search")
         self.write_lock = asyncio.Lock()
         """Held from reading a batch until its rows are in the index, by whoever writes to it."""
@@ -167,11 +171,26 @@ class Projector:
 
     async def _tidy(self, *, idle: bool) -> None:
         enough = self._batches >= _OPTIMIZE_BATCHES or self._rows >= _OPTIMIZE_ROWS
-        if not idle or not enough or self._indexes.active is None:
+        running = self._optimizing is not None and not self._optimizing.done()
+        if not idle or not enough or running or self._indexes.active is None:
             return
+        self._batches = self._rows = 0
         async with self.write_lock:
-            self._batches = self._rows = 0
-            await self._vectors.optimize(self._indexes.active.name)
+            self._optimizing = asyncio.create_task(self._optimize(self._indexes.active.name))
+            await asyncio.wait([self._optimizing], timeout=_OPTIMIZE_ALONE_S)
+
+    async def _optimize(self, collection: str) -> None:
+        try:
+            await self._vectors.optimize(collection)
+        except Exception as error:
+            FALLBACKS.labels("search", "index_optimize_failed").inc()
+            self._log.error("tidying up the index failed", exc_info=error)
+
+    async def aclose(self) -> None:
+        """Wait for no optimisation: an interrupted one leaves the index as it was."""
+        if self._optimizing is not None:
+            self._optimizing.cancel()
+            await asyncio.gather(self._optimizing, return_exceptions=True)
 
 
 def _belongs(item: Projection, collection: Collection) -> bool:

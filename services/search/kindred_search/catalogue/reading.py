@@ -147,15 +147,19 @@ def label_counts(connection: Connection, owner: str) -> list[LabelCount]:
     """Images and boxes of each class among what the principal sees, most images first."""
     key = detections.c["label_set", "class_name"]
     in_images, box_count = func.count(detections.c.image_id.distinct()), func.count()
-    query = (
-        select(*key, in_images, box_count)
-        .join(images, images.c.image_id == detections.c.image_id)
-        .where(visible_image(owner))
-        .group_by(*key)
-        .order_by(in_images.desc(), *key)
-    )
+    query = select(*key, in_images, box_count).group_by(*key).order_by(in_images.desc(), *key)
+    if _some_hidden(connection, owner):  # else, as on a laptop, an index alone answers, ten times as fast
+        query = query.join(images, images.c.image_id == detections.c.image_id).where(visible_image(owner))
     found = connection.execute(query)
     return [LabelCount(row[0], row[1], row[2], row[3]) for row in found]
+
+
+def _some_hidden(connection: Connection, owner: str) -> bool:
+    """Whether there is an image that the principal does not see."""
+    alive = images.c.deleted_at_ms.is_(None)
+    return (
+        connection.execute(select(images.c.image_id).where(alive, ~visible_image(owner)).limit(1)).first() is not None
+    )
 
 
 def classes(connection: Connection, label_set: str) -> dict[str, int]:

@@ -106,7 +106,8 @@ detections = Table(
     Column("y_max", Double, nullable=False),
     Column("source", String(16), nullable=False),
     Column("agreement", Integer, nullable=False),
-    Index("ix_detections_class", "label_set", "class_id", "class_name"),
+    # classes and their counts are read from this index alone
+    Index("ix_detections_class", "label_set", "class_name", "class_id", "image_id"),
 )
 
 outbox = Table(

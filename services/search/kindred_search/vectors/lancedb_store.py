@@ -28,6 +28,9 @@ _KEEP_VERSIONS = timedelta(minutes=5)
 
 _DELETE_CHUNK = 500
 
+_REFINED_HITS = 200
+"""Longer lists have enough candidates of their own; their scores are exact all the same."""
+
 
 @dataclass(frozen=True)
 class Tuning:
@@ -42,7 +45,7 @@ class Tuning:
     ef: int = 300
     """Search breadth of HNSW; below 200 a filter that lets half of the rows pass costs recall."""
 
-    refine: int = 3
+    refine: int = 5
     """Candidates for each hit that are scored again with full vectors, since the index holds 8-bit ones."""
 
 
@@ -107,9 +110,9 @@ class LanceDbStore:
         query = table.query().nearest_to(vector).column("vector").distance_type("cosine").limit(top_k)
         query = query.where(to_sql(where)).select(["image_id", "_distance"])
         if collection in self._with_vector_index:
-            query = query.ef(max(self._tuning.ef, top_k * 3 // 2)).refine_factor(
-                self._tuning.refine if top_k <= 200 else 1
-            )
+            refine = self._tuning.refine if top_k <= _REFINED_HITS else 1
+            breadth = max(self._tuning.ef, top_k * refine, top_k * 3 // 2)  # LanceDB wants at least a step a candidate
+            query = query.ef(breadth).refine_factor(refine)
         found = await query.to_arrow()
         scores = np.clip(1.0 - found["_distance"].to_numpy(), -1.0, 1.0)
         return [IndexHit(i, float(s)) for i, s in zip(found["image_id"].to_pylist(), scores, strict=True)]

@@ -127,7 +127,10 @@ class VectorStore(Protocol):
         ...
 
     async def optimize(self, collection: str) -> None:
-        """Tidy up after many small writes and take new rows into the indexes. No write should run meanwhile."""
+        """Tidy up after many small writes and take new rows into the indexes.
+
+        A write meanwhile is not harmed, but may undo the effort: better none in the first seconds.
+        """
         ...
 
     async def aclose(self) -> None: ...

@@ -97,7 +97,7 @@ def upgrade() -> None:
         sa.Column("source", sa.String(16), nullable=False),
         _integer("agreement"),
     )
-    op.create_index("ix_detections_class", "detections", ["label_set", "class_id", "class_name"])
+    op.create_index("ix_detections_class", "detections", ["label_set", "class_name", "class_id", "image_id"])
     op.create_table(
         "outbox",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True),
