@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kindred_kit.errors import ImageNotFound, InvalidArgument, SpaceMismatch
+from kindred_kit.telemetry import FALLBACKS
 from kindred_search import filters
 from kindred_search.catalogue import reading
 from kindred_search.catalogue.catalogue import Catalogue
@@ -84,14 +85,22 @@ class Searcher:
 
     async def search(self, request: SearchRequest) -> Page:
         """One page. Raises SpaceMismatch, ImageNotFound, InvalidArgument and the cursor's errors."""
-        active = self._indexes.active
+        while True:
+            active = self._indexes.active
+            try:
+                return await self._page(request, active)
+            except Exception:
+                if self._indexes.active is active:
+                    raise
+                # a reindex has replaced the index while this search read it
+                FALLBACKS.labels("search", "index_replaced").inc()
+
+    async def _page(self, request: SearchRequest, active: Collection | None) -> Page:
         if request.cursor:
             return await self._later_page(request, active)
         if active is None:  # nothing is embedded yet, so nothing is like the query
             return Page((), "", 0, False, "", request.space)
-        # ids alone are vectors of the index itself: "similar" needs no embedder, and names no space
-        embedded = any(not isinstance(term.of, str) for term in request.terms)
-        if request.space != active.space and (embedded or request.space):
+        if request.space != active.space:
             raise SpaceMismatch(f"the query is of space {request.space!r}, the index holds {active.space!r}")
         return await self._first_page(request, active)
 
@@ -107,7 +116,7 @@ class Searcher:
         return Page(tuple(hits[: request.limit]), cursor, len(hits), bool(cursor), active.name, active.space)
 
     async def _later_page(self, request: SearchRequest, active: Collection | None) -> Page:
-        version = self._indexes.version
+        version = active.name if active else ""
         kept, offset = self._lists.find(request.cursor, request.owner, request.query_digest, version)
         assert active is not None  # else the cursor were stale
         async with kept.filling:
