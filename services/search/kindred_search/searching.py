@@ -21,7 +21,7 @@ from kindred_search.vectors.port import IndexFilter, IndexHit, VectorStore
 _MOST_CANDIDATES = 10_000
 """How far a page is refilled when the catalogue turns candidates down."""
 
-_SPARE = 4
+_SPARE = 2
 """Candidates asked for beyond the page: images that were deleted a moment ago."""
 
 
