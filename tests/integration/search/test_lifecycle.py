@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.search_service import SearchService, eventually, image_id, new_image
@@ -194,15 +195,14 @@ async def test_originals_are_never_removed(service: SearchService, tmp_path: Pat
 async def test_a_known_file_is_found_by_its_reference_by_its_owner_alone(
     service: SearchService, tmp_path: Path
 ) -> None:
-    here, there = reference_key(tmp_path / "a.jpg"), reference_key(tmp_path / "b.jpg")
-    await service.accept(new_image("cat", blob_key=here, byte_size=3, mtime_ns=7))
-    await service.accept(new_image("cat", blob_key=there, byte_size=3, mtime_ns=8))
-    found = await _references(service, here, there, reference_key(tmp_path / "c.jpg"))
+    here, there = _photo(tmp_path / "a.jpg"), _photo(tmp_path / "b.jpg")
+    await service.accept(new_image("cat", **here))
+    await service.accept(new_image("cat", **there))
+    found = await _references(service, here["blob_key"], there["blob_key"], reference_key(tmp_path / "c.jpg"))
     assert {(r.blob_key, r.image_id, r.mtime_ns) for r in found} == {
-        (here, image_id("cat"), 7),
-        (there, image_id("cat"), 8),
+        (place["blob_key"], image_id("cat"), place["mtime_ns"]) for place in (here, there)
     }
-    assert await _references(service, here, owner="other") == []
+    assert await _references(service, here["blob_key"], owner="other") == []
 
 
 async def test_a_moved_file_is_read_from_its_new_place(service: SearchService, tmp_path: Path) -> None:
@@ -237,6 +237,25 @@ async def test_another_owners_file_takes_over_only_when_the_first_is_gone(
     photo.unlink()
     await service.accept(new_image("cat", blob_key=other), owner="other")
     assert (await _record(service)).blob_key == other
+
+
+async def test_a_second_copy_is_neither_embedded_nor_does_it_give_the_photo_its_name(
+    service: SearchService, tmp_path: Path
+) -> None:
+    first, second = _photo(tmp_path / "first.jpg"), _photo(tmp_path / "second.jpg")
+    await service.accept(new_image("cat", **first, file_name="first.jpg"))
+    [again] = await service.accept(new_image("cat", **second, file_name="second.jpg"))
+    assert (again.seq, len(await service.published())) == (1, 1)
+    record = await _record(service)
+    assert (record.blob_key, record.file_name) == (first["blob_key"], "first.jpg")
+
+    await service.derive("cat")
+    await service.settle()
+    (tmp_path / "first.jpg").unlink()
+    assert await _references(service, second["blob_key"]) == [], "the copy would never be read"
+    await service.accept(new_image("cat", **second, file_name="second.jpg"))
+    record = await _record(service)
+    assert (record.blob_key, record.file_name) == (second["blob_key"], "second.jpg")
 
 
 async def test_stored_bytes_are_preferred_to_a_reference(service: SearchService, tmp_path: Path) -> None:
@@ -285,6 +304,13 @@ async def _record(service: SearchService) -> pb.ImageRecord:
     record = await service.record("cat")
     assert record is not None
     return record
+
+
+def _photo(path: Path) -> dict[str, Any]:
+    """A file on the disk, as an acceptance tells of it."""
+    path.write_bytes(b"cat")
+    stat = path.stat()
+    return {"blob_key": reference_key(path), "byte_size": stat.st_size, "mtime_ns": stat.st_mtime_ns}
 
 
 async def _references(

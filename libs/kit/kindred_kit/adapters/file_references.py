@@ -26,6 +26,18 @@ def referenced_path(key: str) -> Path | None:
     return Path(os.fsdecode(unquote_to_bytes(key.removeprefix(PREFIX))))
 
 
+def still_holds(key: str, byte_size: int, mtime_ns: int) -> bool:
+    """Whether a referenced file is what it was, by its size and time. A stored object always is."""
+    path = referenced_path(key)
+    if path is None:
+        return True
+    try:
+        stat = path.stat()
+    except OSError:
+        return False
+    return (stat.st_size, stat.st_mtime_ns) == (byte_size, mtime_ns)
+
+
 class FileReferences:
     """BlobStore that also reads `file://` keys. Originals are never changed: a delete forgets, a put is refused."""
 

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, insert, select, update
 
 from kindred.events.v1 import events_pb2
-from kindred_kit.adapters.file_references import referenced_path
+from kindred_kit.adapters.file_references import referenced_path, still_holds
 from kindred_search.catalogue import rows
 from kindred_search.catalogue.engine import upsert
 from kindred_search.catalogue.events import outbox_row
@@ -40,17 +40,19 @@ def _accept_one(connection: Connection, owner: str, image: NewImage, request_id:
         values = _same_life(row, image, owner, said)
         if values:
             connection.execute(update(images).where(of_image).values(values))
-    upsert(connection, claims, [rows.claim_values(owner, image.image_id, image.claim, now_ms)], keep=["created_at_ms"])
+    place = values.get("blob_key", row.blob_key if row else image.blob_key)
+    own = next((c for c in said if c.owner == owner), None)
+    # a second copy adds no second name: the one shown is that of the place the bytes are read from
+    kept = ["file_name"] if own is not None and own.file_name and image.blob_key != place else []
+    claim = rows.claim_values(owner, image.image_id, image.claim, now_ms)
+    upsert(connection, claims, [claim], keep=["created_at_ms", *kept])
     if referenced_path(image.blob_key) is not None:
         _remember_reference(connection, owner, image)
     state = State(values.get("state", row.state if row else State.STORED))
     seq = int(values.get("seq", row.seq if row else 1))
     if row is None or seq != row.seq:  # whoever issues a seq publishes it
-        blob_key = values.get("blob_key", row.blob_key if row else image.blob_key)
         ingested = events_pb2.ImageEvent.KIND_INGESTED
-        connection.execute(
-            insert(outbox).values(outbox_row(ingested, image.image_id, seq, blob_key, request_id, now_ms))
-        )
+        connection.execute(insert(outbox).values(outbox_row(ingested, image.image_id, seq, place, request_id, now_ms)))
     return Accepted(image.image_id, created=not seen_before, seq=seq, state=state)
 
 
@@ -88,7 +90,7 @@ def _same_life(row: Row[Any], image: NewImage, owner: str, said: Sequence[Row[An
     own = next((c for c in said if c.owner == owner), None)
     if own is not None and len(said) == 1 and image.origin != row.origin:
         values["origin"] = image.origin  # nobody else has a say
-    moved = image.blob_key != row.blob_key and _takes_over(row, image, own is not None)
+    moved = image.blob_key != row.blob_key and _takes_over(row, image)
     if moved:
         values["blob_key"] = image.blob_key
     if moved or image.blob_key == row.blob_key:
@@ -101,18 +103,18 @@ def _same_life(row: Row[Any], image: NewImage, owner: str, said: Sequence[Row[An
     return values
 
 
-def _takes_over(row: Row[Any], image: NewImage, own: bool) -> bool:
-    """Whether the bytes are to be read from the new place: stored bytes stay, a reference gives way to better ones."""
-    old = referenced_path(row.blob_key)
-    if old is None:
+def _takes_over(row: Row[Any], image: NewImage) -> bool:
+    """Whether the bytes are to be read from the new place: stored bytes stay, a reference gives way to better ones.
+
+    A second copy is none the better while the first lies where it lay; or the same photo twice would be embedded twice.
+    """
+    if referenced_path(row.blob_key) is None:
         return False
-    if own or referenced_path(image.blob_key) is None:
+    if referenced_path(image.blob_key) is None:
         return True
-    try:
-        stat = old.stat()
-    except OSError:
+    if row.state == State.FAILED and _may_succeed(row.failure_code):
         return True
-    return (stat.st_size, stat.st_mtime_ns) != (row.byte_size, row.mtime_ns)
+    return not still_holds(row.blob_key, row.byte_size, row.mtime_ns)
 
 
 def _may_succeed(failure_code: str) -> bool:

@@ -20,6 +20,7 @@ from sqlalchemy import (
     select,
 )
 
+from kindred_kit.adapters.file_references import still_holds
 from kindred_search.catalogue import rows
 from kindred_search.catalogue.tables import claims, detections, embeddings, file_references, images, outbox
 from kindred_search.domain import (
@@ -109,15 +110,26 @@ def states(connection: Connection, owner: str, image_ids: Sequence[str]) -> dict
 
 
 def references(connection: Connection, owner: str, blob_keys: Sequence[str]) -> list[Reference]:
-    """Files that this owner has indexed in place, among these keys."""
+    """Files that this owner has indexed in place, among these keys.
+
+    A second copy of a photo whose first is gone is left out: accepted again it becomes the place of the bytes.
+    """
+    state = images.c["state", "failure_code", "failure_detail"]
+    now_at = [
+        images.c.blob_key.label("now_at"),
+        images.c.byte_size.label("now_size"),
+        images.c.mtime_ns.label("now_ns"),
+    ]
     found: list[Reference] = []
     for chunk in _chunks(blob_keys):
         query = (
-            select(*file_references.c, *images.c["state", "failure_code", "failure_detail"])
+            select(*file_references.c, *state, *now_at)
             .join(images, images.c.image_id == file_references.c.image_id)
             .where(file_references.c.owner == owner, file_references.c.blob_key.in_(chunk))
         )
         for row in connection.execute(query):
+            if row.now_at != row.blob_key and not still_holds(row.now_at, row.now_size, row.now_ns):
+                continue
             place = (row.blob_key, row.image_id, row.byte_size, row.mtime_ns)
             found.append(Reference(*place, State(row.state), rows.failure(row)))
     return found
