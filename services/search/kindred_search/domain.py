@@ -9,9 +9,6 @@ from numpy.typing import NDArray
 WHOLE = "whole"
 """The view that every image has: the image itself."""
 
-FILE_SCHEME = "file:"
-"""A blob key of this scheme references a file of the user's; it is read, never written or deleted."""
-
 UNKNOWN_LICENSE = "unknown"
 
 

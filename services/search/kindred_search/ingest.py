@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 
+from kindred_kit.adapters.file_references import is_reference
 from kindred_kit.errors import Unavailable
 from kindred_kit.ports.blobs import BlobStore
 from kindred_search.catalogue import projecting
 from kindred_search.catalogue.catalogue import Catalogue
-from kindred_search.domain import FILE_SCHEME, Accepted, Derived, NewImage
+from kindred_search.domain import Accepted, Derived, NewImage
 from kindred_search.projector import Projector
 from kindred_search.relay import Relay
 
@@ -29,7 +30,7 @@ class Ingest:
 
     async def _check_reborn(self, images: Sequence[NewImage]) -> None:
         """An image that comes back while its old bytes are being removed must not be accepted without any."""
-        stored = {image.image_id: image.blob_key for image in images if not image.blob_key.startswith(FILE_SCHEME)}
+        stored = {image.image_id: image.blob_key for image in images if not is_reference(image.blob_key)}
         for image_id in await self._catalogue.read(projecting.buried_among, list(stored)):
             if await self._blobs.head(stored[image_id]) is None:
                 raise Unavailable(f"the bytes of image {image_id} have just been removed; upload them again")

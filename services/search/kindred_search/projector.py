@@ -8,13 +8,14 @@ import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
 
+from kindred_kit.adapters.file_references import is_reference
 from kindred_kit.ports.blobs import BlobStore
 from kindred_kit.telemetry import FALLBACKS, get_logger
 from kindred_search import access, labels
 from kindred_search.catalogue import collections, projecting
 from kindred_search.catalogue.catalogue import Catalogue
 from kindred_search.catalogue.projecting import Projection
-from kindred_search.domain import FILE_SCHEME, Collection
+from kindred_search.domain import Collection
 from kindred_search.indexes import Indexes
 from kindred_search.vectors.port import Row, VectorStore
 
@@ -156,7 +157,7 @@ class Projector:
     async def _remove_bytes(self, item: Projection) -> None:
         if item.thumb_key:
             await self._blobs.delete(item.thumb_key)
-        if not item.blob_key or item.blob_key.startswith(FILE_SCHEME):
+        if not item.blob_key or is_reference(item.blob_key):
             return
         stored = await self._blobs.head(item.blob_key)
         # bytes younger than the burial belong to an upload that is about to be accepted

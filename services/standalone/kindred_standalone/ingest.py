@@ -10,7 +10,6 @@ every call may be repeated.
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +17,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from kindred.search.v1 import search_pb2 as pb
+from kindred_kit.cores import available_cores
 from kindred_kit.errors import DeadlineExceeded, ImageError, KindredError, Unavailable
 from kindred_kit.imaging import ImageLimits
 from kindred_standalone.connect import LOCAL, Node, Session
@@ -56,7 +56,7 @@ class Indexer:
         self._session = session
         self._labels = labels
         self._limits = limits or ImageLimits()
-        self._readers = readers or min(4, os.cpu_count() or 1)
+        self._readers = readers or min(4, available_cores())
         self._unread: asyncio.Queue[_Unread | None] = asyncio.Queue(_QUEUE)
         self._prepared: asyncio.Queue[_Prepared | None] = asyncio.Queue(_QUEUE)
         self._pending: dict[str, bytes] = {}

@@ -19,9 +19,14 @@ def reference_key(path: Path) -> str:
     return PREFIX + quote_from_bytes(os.fsencode(path))
 
 
+def is_reference(key: str) -> bool:
+    """Whether the key stands for a file of the user's, which is read and never written or deleted."""
+    return key.startswith(PREFIX)
+
+
 def referenced_path(key: str) -> Path | None:
     """The path of a reference, or None for the key of a stored object."""
-    if not key.startswith(PREFIX):
+    if not is_reference(key):
         return None
     return Path(os.fsdecode(unquote_to_bytes(key.removeprefix(PREFIX))))
 
@@ -45,7 +50,7 @@ class FileReferences:
         self._store = store
 
     async def put(self, key: str, data: bytes) -> None:
-        if referenced_path(key) is not None:
+        if is_reference(key):
             raise InvalidArgument("a referenced file is never written")
         await self._store.put(key, data)
 
@@ -70,7 +75,7 @@ class FileReferences:
         return BlobInfo(key, stat.st_size, stat.st_mtime_ns // 1_000_000)
 
     async def delete(self, key: str) -> None:
-        if referenced_path(key) is None:
+        if not is_reference(key):
             await self._store.delete(key)
 
     def list(self, prefix: str) -> AsyncIterator[BlobInfo]:
