@@ -10,6 +10,10 @@ PACKAGES := proto libs/kit services/gateway services/embedder services/detector 
 EDITABLE := $(foreach package,$(PACKAGES),-e $(package))
 LOCKS := bootstrap runtime demo dev
 export PATH := $(CURDIR)/$(BIN):$(PATH)
+# Trust what the machine trusts, as pip does: an index behind a company's certificate works.
+ifneq ($(wildcard /etc/ssl/certs/ca-certificates.crt),)
+export UV_SYSTEM_CERTS ?= 1
+endif
 
 .PHONY: help
 help: ## Print this help
