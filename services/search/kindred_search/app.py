@@ -74,7 +74,7 @@ async def build(settings: SearchSettings, adapters: Adapters) -> App:
         vectors=adapters.vectors,
         indexes=indexes,
         ingest=Ingest(catalogue, adapters.blobs, relay, projector),
-        searcher=Searcher(catalogue, adapters.vectors, indexes, lists),
+        searcher=Searcher(catalogue, adapters.vectors, indexes, lists, projector.replace_damaged),
         reindexer=reindexer,
         classes=Classes(catalogue, settings.label_sets),
     )

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from kindred_kit.adapters.file_references import is_reference
+from kindred_kit.errors import IndexDamaged
 from kindred_kit.ports.blobs import BlobStore
 from kindred_kit.telemetry import FALLBACKS, get_logger
 from kindred_search import access, labels
@@ -28,6 +29,9 @@ _OPTIMIZE_ROWS = 4_000
 
 _OPTIMIZE_ALONE_S = 3.0
 """Writes wait this long for small files to be merged; extending a vector index may take minutes."""
+
+_FIRST_BATCHES = 20
+"""Written before the first search is answered: a small gallery is never searched half, a large one starts soon."""
 
 _RETRY_S = 1.0
 
@@ -68,11 +72,22 @@ class Projector:
         """Find the active collection; drop what a crash has left half-built; mend an index that has lost rows."""
         await self._catalogue.write(collections.abandon_building)
         await self.drop_replaced()
-        await self._refresh_active()
-        active = self._indexes.active
-        if active is None:
-            return
-        await self._vectors.create(active.name, active.dimension)
+        try:
+            await self._refresh_active()
+            if self._indexes.active is None:
+                return
+            await self._mend(self._indexes.active)
+            await self._fill()
+        except IndexDamaged as error:
+            await self.replace_damaged(error)
+
+    async def _fill(self) -> None:
+        """Project what a first search should find."""
+        for _ in range(_FIRST_BATCHES):
+            if not await self.project_batch():
+                return
+
+    async def _mend(self, active: Collection) -> None:
         held = await self._vectors.count(active.name)
         expected = await self._catalogue.read(projecting.indexed_count, active.space)
         if held < expected:
@@ -80,10 +95,36 @@ class Projector:
             self._log.warning("the index has lost rows and is filled again", held=held, expected=expected)
             await self._catalogue.write(projecting.mark_all_dirty)
 
+    async def replace_damaged(self, error: IndexDamaged, name: str | None = None) -> None:
+        """Search a new, empty generation instead of the damaged one, and project all images into it.
+
+        `name` is the collection that was found damaged; nothing happens where it is not the active one any more.
+        """
+        async with self.write_lock:
+            for damaged in await self._catalogue.read(collections.open_collections, collections.ACTIVE):
+                if name is not None and damaged.name != name:
+                    return
+                FALLBACKS.labels("search", "index_damaged").inc()
+                cause = str(error.__cause__ or error)
+                self._log.warning("the index is damaged and is built anew", collection=damaged.name, cause=cause)
+                begin = collections.begin_generation
+                new = await self._catalogue.write(begin, damaged.space, damaged.view, damaged.dimension)
+                await self._vectors.create(new.name, new.dimension)
+                await self._catalogue.write(collections.activate, new)
+                await self._catalogue.write(projecting.mark_all_dirty)
+                self._indexes.active = new
+        await self._fill()
+        self.notify()
+        await self.drop_replaced()
+
     async def drop_replaced(self) -> None:
         """Remove the collections that a reindex has replaced."""
         for old in await self._catalogue.read(collections.open_collections, collections.DROPPING):
-            await self._vectors.drop(old.name)
+            try:
+                await self._vectors.drop(old.name)
+            except Exception as error:
+                self._log.error("a replaced index stays on the disk", collection=old.name, exc_info=error)
+                continue
             await self._catalogue.write(collections.forget, old.name)
 
     async def run(self) -> None:
@@ -91,8 +132,7 @@ class Projector:
         while True:
             self._wake.clear()
             try:
-                await self.drain()
-                await self._tidy(idle=not self._wake.is_set())
+                await self._drain_or_mend()
             except Exception as error:
                 FALLBACKS.labels("search", "projector_retry").inc()
                 self._log.error("projection failed and is tried again", exc_info=error)
@@ -103,6 +143,13 @@ class Projector:
                 await asyncio.sleep(self._coalesce_s)
             except TimeoutError:
                 continue
+
+    async def _drain_or_mend(self) -> None:
+        try:
+            await self.drain()
+            await self._tidy(idle=not self._wake.is_set())
+        except IndexDamaged as error:
+            await self.replace_damaged(error)
 
     async def run_index_builds(self) -> None:
         """Until cancelled: build indexes once the collection has grown large enough for them."""

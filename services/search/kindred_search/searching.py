@@ -1,12 +1,12 @@
 """Search: mix the terms, ask the index, let the catalogue decide what the principal sees, page by page."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kindred_kit.errors import ImageNotFound, InvalidArgument, SpaceMismatch
+from kindred_kit.errors import ImageNotFound, IndexDamaged, InvalidArgument, SpaceMismatch
 from kindred_kit.telemetry import FALLBACKS
 from kindred_search import filters
 from kindred_search.catalogue import reading
@@ -77,11 +77,20 @@ class Page:
 
 
 class Searcher:
-    def __init__(self, catalogue: Catalogue, vectors: VectorStore, indexes: Indexes, lists: RankedLists[Query]) -> None:
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        vectors: VectorStore,
+        indexes: Indexes,
+        lists: RankedLists[Query],
+        on_damage: Callable[[IndexDamaged, str], Awaitable[None]],
+    ) -> None:
+        """`on_damage` mends the collection of this name; the search is then made again in what replaced it."""
         self._catalogue = catalogue
         self._vectors = vectors
         self._indexes = indexes
         self._lists = lists
+        self._on_damage = on_damage
 
     async def search(self, request: SearchRequest) -> Page:
         """One page. Raises SpaceMismatch, ImageNotFound, InvalidArgument and the cursor's errors."""
@@ -100,7 +109,9 @@ class Searcher:
             return await self._later_page(request, active)
         if active is None:  # nothing is embedded yet, so nothing is like the query
             return Page((), "", 0, False, "", request.space)
-        if request.space != active.space:
+        # ids alone are vectors of the index itself: "similar" needs no embedder, and names no space
+        embedded = any(not isinstance(term.of, str) for term in request.terms)
+        if request.space != active.space and (embedded or request.space):
             raise SpaceMismatch(f"the query is of space {request.space!r}, the index holds {active.space!r}")
         return await self._first_page(request, active)
 
@@ -164,7 +175,11 @@ class Searcher:
         tried: set[str] = set()
         top_k = depth + len(query.exclude_ids) + (_SPARE if load else 0)
         while True:
-            found = await self._vectors.search(active.name, query.vector, top_k, query.where)
+            try:
+                found = await self._vectors.search(active.name, query.vector, top_k, query.where)
+            except IndexDamaged as error:
+                await self._on_damage(error, active.name)
+                raise
             best = sorted(found, key=lambda hit: (-hit.score, hit.image_id))
             high = [hit for hit in best if query.min_score is None or hit.score >= query.min_score]
             passed = [hit for hit in high if hit.image_id not in query.exclude_ids]

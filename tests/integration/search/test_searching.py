@@ -75,6 +75,14 @@ async def test_spaces_are_never_compared(service: SearchService) -> None:
     await service.derive("b", space="other/1")
     await service.settle()
     assert await service.ids("b") == [image_id("a")]
+    with pytest.raises(SpaceMismatch):  # a vector always belongs to a space
+        await service.search("a", space="")
+
+
+async def test_a_query_of_ids_alone_names_no_space(service: SearchService) -> None:
+    await service.add("a")
+    by_id = pb.Term(image_id=image_id("a"), weight=1)
+    assert await service.ids("a", terms=[by_id], space="") == [image_id("a")]
 
 
 @pytest.mark.parametrize("limit", [-1, 0, 101])

@@ -5,7 +5,8 @@ import importlib
 import os
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kindred_kit.errors import InvalidArgument
+from kindred_kit.errors import IndexDamaged, InvalidArgument
 from kindred_kit.telemetry import FALLBACKS, get_logger
 from kindred_search.vectors.lancedb_filters import in_list, to_sql
 from kindred_search.vectors.port import IndexFilter, IndexHit, Row
@@ -27,6 +28,13 @@ _KEEP_VERSIONS = timedelta(minutes=5)
 """How long a replaced file stays for a search that still reads it."""
 
 _DELETE_CHUNK = 500
+
+_DAMAGE = re.compile(
+    r"schema error|not found|sufficient data|whole buffer|invalid range|unable to walk dir|corrupt|magic|decode"
+    r"|doesn't match the column",
+    re.IGNORECASE,
+)
+"""Words of LanceDB's errors for files that are gone, cut or of another schema. A full disk says none of them."""
 
 _REFINED_HITS = 200
 """Longer lists have enough candidates of their own; their scores are exact all the same."""
@@ -70,7 +78,8 @@ class LanceDbStore:
         fields += [(name, texts) for name in _TOKEN_COLUMNS]
         fields += [(name, pa.string()) for name in _TEXT_COLUMNS]
         fields += [(name, pa.int64()) for name in _NUMBER_COLUMNS]  # wide, so that any bound can be compared
-        await database.create_table(_checked(collection), schema=pa.schema(fields), exist_ok=True)
+        with _damage():
+            await database.create_table(_checked(collection), schema=pa.schema(fields), exist_ok=True)
 
     async def drop(self, collection: str) -> None:
         database = await self._connect()
@@ -96,12 +105,14 @@ class LanceDbStore:
         newest = list({row.image_id: row for row in rows}.values())
         columns = await asyncio.to_thread(_columns, newest)
         merge = table.merge_insert("image_id").when_matched_update_all().when_not_matched_insert_all()
-        await merge.execute(importlib.import_module("pyarrow").table(columns, schema=await table.schema()))
+        with _damage():
+            await merge.execute(importlib.import_module("pyarrow").table(columns, schema=await table.schema()))
 
     async def delete(self, collection: str, image_ids: Sequence[str]) -> None:
         table = await self._table(collection)
         for start in range(0, len(image_ids), _DELETE_CHUNK):
-            await table.delete(in_list(list(image_ids[start : start + _DELETE_CHUNK])))
+            with _damage():
+                await table.delete(in_list(list(image_ids[start : start + _DELETE_CHUNK])))
 
     async def search(
         self, collection: str, vector: NDArray[np.float32], top_k: int, where: IndexFilter
@@ -113,20 +124,23 @@ class LanceDbStore:
             refine = self._tuning.refine if top_k <= _REFINED_HITS else 1
             breadth = max(self._tuning.ef, top_k * refine, top_k * 3 // 2)  # LanceDB wants at least a step a candidate
             query = query.ef(breadth).refine_factor(refine)
-        found = await query.to_arrow()
+        with _damage():
+            found = await query.to_arrow()
         scores = np.clip(1.0 - found["_distance"].to_numpy(), -1.0, 1.0)
         return [IndexHit(i, float(s)) for i, s in zip(found["image_id"].to_pylist(), scores, strict=True)]
 
     async def count(self, collection: str) -> int:
         table = await self._table(collection)
-        return int(await table.count_rows())
+        with _damage():
+            return int(await table.count_rows())
 
     async def versions(self, collection: str, image_ids: Sequence[str]) -> dict[str, int]:
         table = await self._table(collection)
         if not image_ids:
             return {}
         query = table.query().where(in_list(list(image_ids))).select(["image_id", "row_version"])
-        found = await query.to_arrow()
+        with _damage():
+            found = await query.to_arrow()
         return dict(zip(found["image_id"].to_pylist(), found["row_version"].to_pylist(), strict=True))
 
     async def build_indexes(self, collection: str) -> None:
@@ -187,14 +201,26 @@ class LanceDbStore:
         table = self._tables.get(_checked(collection))
         if table is None:
             database = await self._connect()
-            try:
-                table = await database.open_table(collection)
-            except ValueError as error:
-                raise InvalidArgument(f"the index has no collection {collection}") from error
+            with _damage():
+                try:
+                    table = await database.open_table(collection)
+                except ValueError as error:
+                    raise InvalidArgument(f"the index has no collection {collection}") from error
             if any("vector" in index.columns for index in await table.list_indices()):
                 self._with_vector_index.add(collection)
             self._tables[collection] = table
         return table
+
+
+@contextmanager
+def _damage() -> Iterator[None]:
+    """LanceDB's errors for damaged files become IndexDamaged; its words stay for the log, since they hold paths."""
+    try:
+        yield
+    except (RuntimeError, ValueError, TypeError) as error:
+        if not _DAMAGE.search(str(error)):
+            raise
+        raise IndexDamaged("the index is damaged; it is built anew from the catalogue, which lost nothing") from error
 
 
 def _checked(collection: str) -> str:

@@ -85,7 +85,10 @@ class IndexHit:
 
 
 class VectorStore(Protocol):
-    """Collections of rows. One caller writes (the projector); anyone searches meanwhile."""
+    """Collections of rows. One caller writes (the projector); anyone searches meanwhile.
+
+    All but `drop` and `names` raise IndexDamaged where what is stored cannot be read or has other columns.
+    """
 
     async def create(self, collection: str, dimension: int) -> None:
         """Make an empty collection; nothing happens where it is already. Names: `[a-z0-9_-]+`."""
