@@ -171,6 +171,14 @@ class Unavailable(KindredError):
     retryable = True
 
 
+class IndexDamaged(KindredError):
+    """The vector index on the disk cannot be read. It is a projection: the catalogue holds all that it did."""
+
+    code = "index_damaged"
+    status = Status.UNAVAILABLE
+    retryable = True
+
+
 class DeadlineExceeded(KindredError):
     code = "deadline_exceeded"
     status = Status.TIMEOUT

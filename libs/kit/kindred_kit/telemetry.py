@@ -27,10 +27,18 @@ STAGE_SECONDS = Histogram(
 )
 
 
-def configure_logging(*, level: str = "info", json: bool = False) -> None:
-    """Send all logs to stderr: JSON lines in a cluster, coloured lines on a terminal."""
+def configure_logging(*, level: str = "info", json: bool = False, tracebacks: bool = True) -> None:
+    """Send all logs to stderr: JSON lines in a cluster, coloured lines on a terminal.
+
+    Tracebacks never show values of variables, which are queries, paths and pixels of users; without `tracebacks` an
+    error is one line.
+    """
     renderer: Any = (
-        structlog.processors.JSONRenderer() if json else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        structlog.processors.JSONRenderer()
+        if json
+        else structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+        )
     )
     structlog.configure(
         processors=[
@@ -38,6 +46,7 @@ def configure_logging(*, level: str = "info", json: bool = False) -> None:
             _add_request_id,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
+            *([] if tracebacks else [_one_line_error]),
             structlog.processors.format_exc_info if json else structlog.processors.StackInfoRenderer(),
             renderer,
         ],
@@ -49,6 +58,15 @@ def configure_logging(*, level: str = "info", json: bool = False) -> None:
 def get_logger(service: str) -> structlog.typing.FilteringBoundLogger:
     """A logger whose lines carry `service` and the id of the request being served."""
     return cast(structlog.typing.FilteringBoundLogger, structlog.get_logger(service=service))
+
+
+def _one_line_error(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    error = event.pop("exc_info", None)
+    if error is True:
+        error = sys.exc_info()[1]
+    if isinstance(error, BaseException):
+        event.setdefault("error", f"{type(error).__name__}: {error}")
+    return event
 
 
 def _add_request_id(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -13,6 +13,7 @@ _HINTS = {
     "data_directory_unusable": "Choose another directory with --data-dir, or set KINDRED_DATA_DIR.",
     "owner_unreachable": "Wait a moment, or end that process; nothing that was indexed is lost.",
     "unavailable": "Run the same command again; nothing that was indexed is lost.",
+    "index_damaged": "Run the same command again. If this comes back:  kindred reindex",
     "deadline_exceeded": "The machine may be busy. Run the same command again.",
     "model_invalid": "See which file is wrong with:  kindred models verify",
     "label_unknown": "kindred status lists the labels that were found.",
@@ -23,9 +24,14 @@ _HINTS = {
 }
 
 
+def debugging() -> bool:
+    """Whether a developer looks on: KINDRED_DEBUG=1 shows tracebacks."""
+    return os.environ.get("KINDRED_DEBUG", "") not in {"", "0"}
+
+
 def say(error: BaseException) -> int:
     """Print the error to stderr and return the exit code. KINDRED_DEBUG=1 adds the traceback."""
-    if os.environ.get("KINDRED_DEBUG", "") not in {"", "0"}:
+    if debugging():
         traceback.print_exception(error)
     from rich.console import Console
     from rich.text import Text

@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 
 from kindred_kit.telemetry import configure_logging
-from kindred_standalone.cli.failure import INTERRUPTED
+from kindred_standalone.cli.failure import INTERRUPTED, debugging
 from kindred_standalone.settings import StandaloneSettings
 
 T = TypeVar("T")
@@ -30,7 +30,7 @@ if not out.is_terminal and "COLUMNS" not in os.environ:
 def run(work: Coroutine[Any, Any, T], *, interrupted: str = "Stopped.") -> T:
     """Run to the end. Ctrl-C and SIGTERM cancel the work, which cleans up; `interrupted` is then said, exit 130."""
     settings = StandaloneSettings()
-    configure_logging(level=settings.log_level, json=settings.log_json)
+    configure_logging(level=settings.log_level, json=settings.log_json, tracebacks=debugging())
     try:
         return asyncio.run(_with_sigterm(work))
     except (KeyboardInterrupt, asyncio.CancelledError):
