@@ -171,6 +171,24 @@ class Unavailable(KindredError):
     retryable = True
 
 
+class StorageFull(Unavailable):
+    """The disk that the service writes to has no room left."""
+
+    code = "storage_full"
+
+
+class StorageDamaged(KindredError):
+    """A database file is not what was written."""
+
+    code = "storage_damaged"
+
+
+class StorageReadOnly(KindredError):
+    """A database may be read but not written, or not even that."""
+
+    code = "storage_read_only"
+
+
 class IndexDamaged(KindredError):
     """The vector index on the disk cannot be read. It is a projection: the catalogue holds all that it did."""
 
@@ -201,6 +219,26 @@ def error_from_code(code: str, detail: str, status: Status, pointer: str | None 
     if known is None:
         return RemoteError(code, detail, status)
     return known(detail, pointer=pointer)
+
+
+_STORAGE: tuple[tuple[type[KindredError], str, tuple[str, ...]], ...] = (
+    (StorageFull, "the disk is full", ("no space left on device", "disk is full", "disk quota exceeded")),
+    (StorageDamaged, "a database file is damaged", ("file is not a database", "disk image is malformed")),
+    (
+        StorageReadOnly,
+        "a database file can't be opened for writing",
+        ("readonly database", "unable to open database file", "read-only file system"),
+    ),
+)
+
+
+def storage_error(error: BaseException) -> KindredError | None:
+    """What ails the storage, told from an error of a database or a file system; None for any other error.
+
+    By the words, which SQLite, its wrappers and LanceDB share; their types differ. The answer holds no path.
+    """
+    words = str(error).lower()
+    return next((kind(detail) for kind, detail, known in _STORAGE if any(word in words for word in known)), None)
 
 
 def _subclasses(cls: type[KindredError]) -> list[type[KindredError]]:

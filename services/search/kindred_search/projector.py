@@ -33,7 +33,8 @@ _OPTIMIZE_ALONE_S = 3.0
 _FIRST_BATCHES = 20
 """Written before the first search is answered: a small gallery is never searched half, a large one starts soon."""
 
-_RETRY_S = 1.0
+_RETRY_S, _LONGEST_RETRY_S = 1.0, 30.0
+"""Doubled from failure to failure: a full disk stays full for longer than a second."""
 
 
 class Projector:
@@ -129,6 +130,7 @@ class Projector:
 
     async def run(self) -> None:
         """Until cancelled."""
+        retry_s = _RETRY_S
         while True:
             self._wake.clear()
             try:
@@ -136,8 +138,10 @@ class Projector:
             except Exception as error:
                 FALLBACKS.labels("search", "projector_retry").inc()
                 self._log.error("projection failed and is tried again", exc_info=error)
-                await asyncio.sleep(_RETRY_S)
+                await asyncio.sleep(retry_s)
+                retry_s = min(2 * retry_s, _LONGEST_RETRY_S)
                 continue
+            retry_s = _RETRY_S
             try:
                 await asyncio.wait_for(self._wake.wait(), self._poll_s)
                 await asyncio.sleep(self._coalesce_s)

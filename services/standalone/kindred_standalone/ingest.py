@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 from kindred.search.v1 import search_pb2 as pb
 from kindred_kit.cores import available_cores
-from kindred_kit.errors import DeadlineExceeded, ImageError, KindredError, Unavailable
+from kindred_kit.errors import DeadlineExceeded, ImageError, KindredError, StorageFull, Unavailable
 from kindred_kit.imaging import ImageLimits
 from kindred_standalone.connect import LOCAL, Node, Session
 from kindred_standalone.prepare import FileVersion, Labels, file_version, prepare
@@ -32,6 +32,8 @@ _QUEUE = 64
 _POLL_S = 0.1
 _STALL_S = 300.0
 """Without one image finished in this time something is wrong, and waiting on would hide it."""
+_FULL_DISK_S, _LEAST_FREE_BYTES = 5.0, 1_000_000
+"""Workers try again for ever; on a disk without room for one thumbnail and one row no image will be finished."""
 _ABOUT_THE_FILE = {"image_missing", "image_changed"}
 
 _Unread = tuple[bytes, FileVersion]
@@ -51,11 +53,14 @@ class Indexer:
         *,
         readers: int = 0,
         summary: Summary | None = None,
+        free_bytes: Callable[[], int] | None = None,
     ) -> None:
+        """`free_bytes`: room on the disk of the gallery, asked when nothing is finished any more."""
         self.summary = summary if summary is not None else Summary()
         self._session = session
         self._labels = labels
         self._limits = limits or ImageLimits()
+        self._free_bytes = free_bytes
         self._readers = readers or min(4, available_cores())
         self._unread: asyncio.Queue[_Unread | None] = asyncio.Queue(_QUEUE)
         self._prepared: asyncio.Queue[_Prepared | None] = asyncio.Queue(_QUEUE)
@@ -195,11 +200,16 @@ class Indexer:
         while self._pending or not self._accepted_all:
             if not self._pending or await self._settle():
                 last_progress = time.monotonic()
+            elif time.monotonic() - last_progress > _FULL_DISK_S and self._is_full():
+                raise StorageFull(f"the disk is full, and {len(self._pending)} accepted images wait for room")
             elif time.monotonic() - last_progress > _STALL_S:
                 raise Unavailable(
                     f"{len(self._pending)} accepted images wait, and none was finished for {_STALL_S / 60:.0f} minutes"
                 )
             await asyncio.sleep(_POLL_S)
+
+    def _is_full(self) -> bool:
+        return self._free_bytes is not None and self._free_bytes() < _LEAST_FREE_BYTES
 
     async def _settle(self) -> bool:
         """Count what has come to an end; whether there was any."""

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from kindred.search.v1 import search_pb2 as pb
-from kindred_kit.errors import InvalidArgument, Unavailable
+from kindred_kit.errors import InvalidArgument, StorageFull, Unavailable
 from kindred_standalone import ingest
 from kindred_standalone.ingest import Indexer
 from kindred_standalone.prepare import Labels
@@ -202,6 +202,14 @@ async def test_workers_that_stand_still_are_noticed(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(ingest, "_STALL_S", 0.02)
     with pytest.raises(Unavailable, match="1 accepted images wait"):
         await indexer(FakeCatalogue(polls=10**9)).run([photo(tmp_path / "a.png", 1)])
+
+
+async def test_a_full_disk_ends_the_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ingest, "_FULL_DISK_S", 0.0)
+    session: Any = FakeSession(FakeCatalogue(polls=10**9))
+    full = Indexer(session, Labels(), free_bytes=lambda: 4096)
+    with pytest.raises(StorageFull, match="1 accepted image"):
+        await full.run([photo(tmp_path / "a.png", 1)])
 
 
 async def test_cancelling_ends_all_stages(tmp_path: Path) -> None:

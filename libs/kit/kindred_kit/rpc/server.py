@@ -13,7 +13,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from kindred_kit.context import REQUEST_ID_METADATA, new_request_id, request_id_var
-from kindred_kit.errors import KindredError
+from kindred_kit.errors import KindredError, storage_error
 from kindred_kit.rpc.metadata import to_trailers
 from kindred_kit.telemetry import RPC_SECONDS, get_logger
 
@@ -139,6 +139,8 @@ class _Edge(grpc.aio.ServerInterceptor):
             raise error
         if not isinstance(error, KindredError):
             self._log.error("rpc failed", method=method, exc_info=error)
-            error = KindredError("internal error; the log has the details under this request id")
+            error = storage_error(error) or KindredError(
+                "internal error; the log has the details under this request id"
+            )
         self._end(method, error.status.grpc, started)
         await context.abort(grpc.StatusCode[error.status.grpc], error.detail, trailing_metadata=to_trailers(error))

@@ -13,6 +13,10 @@ _HINTS = {
     "data_directory_unusable": "Choose another directory with --data-dir, or set KINDRED_DATA_DIR.",
     "owner_unreachable": "Wait a moment, or end that process; nothing that was indexed is lost.",
     "unavailable": "Run the same command again; nothing that was indexed is lost.",
+    "storage_full": "Make room where the gallery is kept and run the same command again; nothing is lost.",
+    "storage_damaged": "It is catalogue.db or bus.db in the data directory. Put it back from a backup, or index into a "
+    "new --data-dir; the photos themselves are where they were.",
+    "storage_read_only": "Choose another directory with --data-dir, or set KINDRED_DATA_DIR.",
     "index_damaged": "Run the same command again. If this comes back:  kindred reindex",
     "deadline_exceeded": "The machine may be busy. Run the same command again.",
     "model_invalid": "See which file is wrong with:  kindred models verify",
@@ -36,7 +40,7 @@ def say(error: BaseException) -> int:
     from rich.console import Console
     from rich.text import Text
 
-    from kindred_kit.errors import KindredError
+    from kindred_kit.errors import KindredError, storage_error
     from kindred_standalone.text import printable
 
     console = Console(stderr=True, soft_wrap=True)
@@ -44,6 +48,8 @@ def say(error: BaseException) -> int:
         # the reader of our output has gone (`| head`); Python would complain once more at exit
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115
         return OK
+    if not isinstance(error, KindredError):
+        error = storage_error(error) or error
     if isinstance(error, KindredError):
         detail, hint = error.detail, _HINTS.get(error.code, "")
         code = USAGE if error.code == "usage" else FAILED

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 
 from kindred_standalone.cli.running import err
 from kindred_standalone.connect import Session
-from kindred_standalone.datadir import DataDirectory
+from kindred_standalone.datadir import DataDirectory, free_bytes
 from kindred_standalone.ingest import Indexer
 from kindred_standalone.prepare import Labels
 from kindred_standalone.scan import Found, scan
@@ -45,7 +45,14 @@ async def index_paths(
         if found.candidates:
             if session is None:
                 session = await stack.enter_async_context(Session.of(directory, settings, command="index"))
-            indexer = Indexer(session, labels, settings.limits, readers=settings.readers, summary=summary)
+            indexer = Indexer(
+                session,
+                labels,
+                settings.limits,
+                readers=settings.readers,
+                summary=summary,
+                free_bytes=lambda: free_bytes(directory.root),
+            )
             await indexer.run(found.candidates)
     return summary
 
