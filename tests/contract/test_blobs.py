@@ -1,5 +1,6 @@
 """Contract of the BlobStore port, on every adapter."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,7 +9,7 @@ from support.fakes import MemoryBlobs
 
 from kindred_kit.adapters.file_references import FileReferences, reference_key
 from kindred_kit.adapters.object_store import ObjectBlobStore
-from kindred_kit.errors import BlobNotFound, ImageMissing, InvalidArgument, Unavailable
+from kindred_kit.errors import BlobNotFound, ImageChanged, ImageMissing, InvalidArgument, Unavailable
 from kindred_kit.ports.blobs import BlobStore
 
 ADAPTERS: dict[str, Callable[[Path], BlobStore]] = {
@@ -87,6 +88,16 @@ async def test_references_read_the_original_and_never_change_it(tmp_path: Path) 
     assert await blobs.head(key) is None
     with pytest.raises(ImageMissing):
         await blobs.get(key)
+
+
+async def test_a_reference_to_a_pipe_or_to_too_much_is_not_read(tmp_path: Path) -> None:
+    references = FileReferences(MemoryBlobs(), max_bytes=10)
+    os.mkfifo(tmp_path / "pipe.jpg")
+    with pytest.raises(ImageMissing, match="not a regular file"):
+        await references.get(reference_key(tmp_path / "pipe.jpg"))
+    (tmp_path / "grown.jpg").write_bytes(b"x" * 11)
+    with pytest.raises(ImageChanged):
+        await references.get(reference_key(tmp_path / "grown.jpg"))
 
 
 async def test_a_store_that_can_not_be_written_is_unavailable(tmp_path: Path) -> None:

@@ -152,7 +152,7 @@ class Standalone:
 
     async def _adapters(self, directory: DataDirectory) -> Adapters:
         models = ModelSet.load(self._settings.model_repository)
-        blobs = FileReferences(ObjectBlobStore.local(directory.blobs))
+        blobs = FileReferences(ObjectBlobStore.local(directory.blobs), self._settings.max_image_bytes)
         self._stack.push_async_callback(blobs.aclose)
         inference = OnnxInference({model.name: model.onnx_path for model in models})
         self._stack.push_async_callback(inference.aclose)

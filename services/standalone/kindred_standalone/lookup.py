@@ -6,13 +6,13 @@ import asyncio
 import hashlib
 import os
 import re
-from pathlib import Path
 
 from kindred.search.v1 import search_pb2 as pb
 from kindred_kit.errors import ImageNotFound
 from kindred_standalone.connect import LOCAL, Node
-from kindred_standalone.errors import FileUnreadable, UsageError
-from kindred_standalone.references import file_key
+from kindred_standalone.errors import UsageError
+from kindred_standalone.references import file_key, read_named
+from kindred_standalone.settings import StandaloneSettings
 from kindred_standalone.text import printable, printable_path
 
 _ID_PREFIX = re.compile(r"[0-9a-f]{4,64}")
@@ -39,12 +39,9 @@ async def _find_file(node: Node, path: bytes) -> str:
     for reference in answer.references:
         if reference.state != pb.STATE_DELETED:
             return reference.image_id
-    try:
-        data = await asyncio.to_thread(Path(os.fsdecode(path)).read_bytes)
-    except FileNotFoundError:
-        raise ImageNotFound(f"no indexed image is called {printable_path(path)}") from None
-    except OSError as error:
-        raise FileUnreadable(f"{printable_path(path)} can't be read: {(error.strerror or '').lower()}") from error
+    if not _exists(path):
+        raise ImageNotFound(f"no indexed image is called {printable_path(path)}")
+    data = await asyncio.to_thread(read_named, path, StandaloneSettings().max_image_bytes)
     image_id = hashlib.sha256(data).hexdigest()
     states = await node.search.GetStates(pb.GetStatesRequest(principal=LOCAL, image_ids=[image_id]))
     if not any(state.state != pb.STATE_DELETED for state in states.states):

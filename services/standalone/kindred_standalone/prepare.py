@@ -6,8 +6,10 @@ import hashlib
 import os
 import stat
 from dataclasses import dataclass
+from pathlib import Path
 
 from kindred.search.v1 import search_pb2 as pb
+from kindred_kit.adapters.file_references import read_regular
 from kindred_kit.errors import ImageChanged, ImageEmpty, ImageMissing, ImageTooLarge
 from kindred_kit.imaging import ImageInfo, ImageLimits, license_id_from_url, probe
 from kindred_standalone.errors import FileUnreadable
@@ -52,8 +54,7 @@ def read_checked(path: bytes, version: FileVersion, limits: ImageLimits) -> byte
     if version.size_bytes > limits.max_bytes:
         raise ImageTooLarge(f"the file has {version.size_bytes:,} bytes, more than the {limits.max_bytes:,} allowed")
     try:
-        with open(path, "rb") as file:
-            data = file.read(limits.max_bytes + 1)
+        data = read_regular(Path(os.fsdecode(path)), limits.max_bytes + 1)
     except OSError as error:
         raise FileUnreadable(f"the file can't be read: {(error.strerror or str(error)).lower()}") from error
     if file_version(path) != version:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,9 @@ import orjson
 
 from kindred_kit.errors import KindredError, Status, error_from_code
 from kindred_standalone.connect import Node
-from kindred_standalone.errors import FileUnreadable, UsageError
+from kindred_standalone.errors import UsageError
+from kindred_standalone.references import read_named
+from kindred_standalone.settings import StandaloneSettings
 from kindred_standalone.text import printable
 
 
@@ -114,11 +115,7 @@ async def ask(node: Node, query: Query) -> Answer:
 
 async def upload(node: Node, image: Path) -> str:
     """Hand a query image to the gateway, which forgets it after a day; its upload id."""
-    try:
-        data = await asyncio.to_thread(image.read_bytes)
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise FileUnreadable(f"{printable(os.fspath(image))} can't be read: {reason}") from error
+    data = await asyncio.to_thread(read_named, image, StandaloneSettings().max_image_bytes)
     answer = checked(await node.http.post("/v1/uploads", files={"file": ("query", data)}))
     return str(answer.body["upload_id"])
 

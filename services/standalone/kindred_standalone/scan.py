@@ -76,6 +76,8 @@ def _walk(start: bytes, entered: set[tuple[int, int]], found: Found, add: Callab
                 folders.append(entry.path)
             elif stat.S_ISREG(kind) and _is_candidate(entry):
                 add(entry.path)
+            elif not stat.S_ISREG(kind) and _suffix(entry.name) in IMAGE_SUFFIXES:
+                found.problems.append(Problem(entry.path, "file_unreadable", "not a regular file"))
             else:
                 found.skipped[os.fsdecode(_suffix(entry.name))] += 1
         stack.extend(reversed(folders))

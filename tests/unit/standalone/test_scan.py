@@ -107,3 +107,11 @@ def test_the_excluded_folder_is_never_entered(tmp_path: Path) -> None:
 def test_a_file_given_twice_is_one_candidate(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(JPEG)
     assert len(scan([tmp_path / "a.jpg", tmp_path, tmp_path / "a.jpg"]).candidates) == 1
+
+
+def test_a_pipe_with_an_images_name_is_told_of(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.jpg")
+    os.mkfifo(tmp_path / "pipe")
+    found = scan([tmp_path])
+    assert found.candidates == []
+    assert [(problem.code, problem.detail) for problem in found.problems] == [("file_unreadable", "not a regular file")]

@@ -1,12 +1,14 @@
 """Photos that stay where they are: keys `file:///…` are read from the disk, never written; others go to a store."""
 
 import asyncio
+import errno
 import os
+import stat
 from collections.abc import AsyncIterator
 from pathlib import Path
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
-from kindred_kit.errors import ImageMissing, InvalidArgument
+from kindred_kit.errors import ImageChanged, ImageMissing, InvalidArgument
 from kindred_kit.ports.blobs import BlobInfo, BlobStore
 
 PREFIX = "file://"
@@ -37,17 +39,30 @@ def still_holds(key: str, byte_size: int, mtime_ns: int) -> bool:
     if path is None:
         return True
     try:
-        stat = path.stat()
+        info = path.stat()
     except OSError:
         return False
-    return (stat.st_size, stat.st_mtime_ns) == (byte_size, mtime_ns)
+    return (info.st_size, info.st_mtime_ns) == (byte_size, mtime_ns)
+
+
+def read_regular(path: Path, max_bytes: int | None = None) -> bytes:
+    """A regular file's bytes, the first `max_bytes` at most. OSError for all others: a pipe would block for ever."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    with open(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "not a regular file")
+        return file.read(-1 if max_bytes is None else max_bytes)
 
 
 class FileReferences:
-    """BlobStore that also reads `file://` keys. Originals are never changed: a delete forgets, a put is refused."""
+    """BlobStore that also reads `file://` keys. Originals are never changed: a delete forgets, a put is refused.
 
-    def __init__(self, store: BlobStore) -> None:
+    `max_bytes`: no image larger than this was ever accepted, so that a file that is has changed.
+    """
+
+    def __init__(self, store: BlobStore, max_bytes: int | None = None) -> None:
         self._store = store
+        self._max_bytes = max_bytes
 
     async def put(self, key: str, data: bytes) -> None:
         if is_reference(key):
@@ -55,24 +70,29 @@ class FileReferences:
         await self._store.put(key, data)
 
     async def get(self, key: str) -> bytes:
-        """The bytes. Raises ImageMissing for a referenced file that is gone or may not be read."""
+        """The bytes. Raises ImageMissing for a referenced file that is gone or may not be read, or ImageChanged."""
         path = referenced_path(key)
         if path is None:
             return await self._store.get(key)
         try:
-            return await asyncio.to_thread(path.read_bytes)
+            read = None if self._max_bytes is None else self._max_bytes + 1
+            data = await asyncio.to_thread(read_regular, path, read)
         except OSError as error:
-            raise ImageMissing(f"the file can't be read where it was indexed: {error.strerror}") from error
+            reason = (error.strerror or "").lower()
+            raise ImageMissing(f"the file can't be read where it was indexed: {reason}") from error
+        if self._max_bytes is not None and len(data) > self._max_bytes:
+            raise ImageChanged("the file is larger than what was indexed")
+        return data
 
     async def head(self, key: str) -> BlobInfo | None:
         path = referenced_path(key)
         if path is None:
             return await self._store.head(key)
         try:
-            stat = await asyncio.to_thread(path.stat)
+            info = await asyncio.to_thread(path.stat)
         except OSError:
             return None
-        return BlobInfo(key, stat.st_size, stat.st_mtime_ns // 1_000_000)
+        return BlobInfo(key, info.st_size, info.st_mtime_ns // 1_000_000)
 
     async def delete(self, key: str) -> None:
         if not is_reference(key):
