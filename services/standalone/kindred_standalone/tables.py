@@ -14,9 +14,11 @@ from kindred_standalone.summary import Problem, Summary
 from kindred_standalone.text import count_text, printable, printable_path, shortened
 
 _SHOWN_FAILURES = 50
-_LEAST_PATH_COLUMNS = 32
+_LEAST_PATH_COLUMNS = 24
 _OTHER_COLUMNS = 50
 """What rank, score, most labels and the lines take of a terminal's width."""
+_REASON_COLUMNS = 70
+"""What the longest code, the lines and a readable detail take."""
 
 
 def hits_table(hits: Sequence[ShownHit], title: str = "", *, width: int = 200) -> Table:
@@ -33,14 +35,17 @@ def hits_table(hits: Sequence[ShownHit], title: str = "", *, width: int = 200) -
     return table
 
 
-def failures_table(failures: Sequence[Problem]) -> Table:
+def failures_table(failures: Sequence[Problem], *, width: int = 200) -> Table:
     """file, reason; the first fifty."""
+    room = max(_LEAST_PATH_COLUMNS, width - _REASON_COLUMNS)
     table = Table(title=f"{count_text(len(failures), 'file')} could not be indexed", title_justify="left")
     table.add_column("file", overflow="fold")
     table.add_column("reason")
     table.add_column("detail", overflow="fold")
     for problem in failures[:_SHOWN_FAILURES]:
-        table.add_row(Text(printable_path(problem.path)), problem.code, Text(printable(problem.detail)))
+        table.add_row(
+            Text(shortened(printable_path(problem.path), room)), problem.code, Text(printable(problem.detail))
+        )
     if len(failures) > _SHOWN_FAILURES:
         table.add_row(f"… and {len(failures) - _SHOWN_FAILURES} more", "", "--json lists all of them")
     return table

@@ -20,8 +20,11 @@ def printable(text: str) -> str:
 
 
 def printable_path(path: str | bytes | Path) -> str:
-    """A path of any bytes as `printable` text, with the home folder as `~`."""
+    """A path of any bytes as `printable` text: relative below the working directory, else with the home as `~`."""
     text = os.fsdecode(path)
+    here = _working_directory()
+    if here not in {"", "/"} and text.startswith(here + "/"):
+        return printable(text[len(here) + 1 :])
     home = os.path.expanduser("~")
     if home not in {"/", "~"} and text.startswith(home + "/"):
         text = "~" + text[len(home) :]
@@ -29,13 +32,17 @@ def printable_path(path: str | bytes | Path) -> str:
 
 
 def shortened(path: str, columns: int) -> str:
-    """A path without its first folders where it is longer than `columns`; the name itself stays whole."""
-    parts = path.split("/")
+    """A path without its first folders where it is longer than `columns`; a name that is too long loses its middle."""
     if len(path) <= columns:
         return path
+    parts = path.split("/")
     while len(parts) > 1 and len("/".join(parts)) + 2 > columns:
         parts = parts[1:]
-    return "…/" + "/".join(parts)
+    short = "/".join(parts) if len(parts) == path.count("/") + 1 else "…/" + "/".join(parts)
+    if len(short) <= columns:
+        return short
+    end = columns // 2  # the suffix is there, and often a number
+    return f"{short[: columns - end - 1]}…{short[-end:]}"
 
 
 def size_text(size_bytes: int) -> str:
@@ -51,6 +58,13 @@ def size_text(size_bytes: int) -> str:
 def count_text(count: int, one: str, many: str | None = None) -> str:
     """`1 image`, `1,234 images`."""
     return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def _working_directory() -> str:
+    try:
+        return os.getcwd()
+    except OSError:  # it may have been removed
+        return ""
 
 
 def _shown(char: str) -> str:

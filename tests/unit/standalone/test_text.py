@@ -1,6 +1,7 @@
 """Hostile names never reach the terminal as they are."""
 
 import os
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -49,9 +50,23 @@ def test_numbers_read_well() -> None:
     assert count_text(1234, "image") == "1,234 images"
 
 
+def test_what_lies_below_the_working_directory_is_shown_from_there(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert printable_path(tmp_path / "photos" / "cat.jpg") == "photos/cat.jpg"
+    assert printable_path(f"{tmp_path}-other/cat.jpg").endswith("-other/cat.jpg")
+    assert printable_path(tmp_path) == str(tmp_path)
+
+
+@given(st.text(alphabet="ab/", max_size=40), st.integers(min_value=4, max_value=30))
+def test_no_path_is_wider_than_its_column(path: str, columns: int) -> None:
+    assert len(shortened(path, columns)) <= columns
+
+
 @pytest.mark.parametrize(
     ("columns", "shown"),
-    [(99, "/a/folder/of/photos/dog.jpg"), (20, "…/of/photos/dog.jpg"), (9, "…/dog.jpg"), (3, "…/dog.jpg")],
+    [(99, "/a/folder/of/photos/dog.jpg"), (20, "…/of/photos/dog.jpg"), (9, "…/dog.jpg"), (8, "…/d….jpg")],
 )
 def test_leading_folders_give_way_first(columns: int, shown: str) -> None:
     assert shortened("/a/folder/of/photos/dog.jpg", columns) == shown

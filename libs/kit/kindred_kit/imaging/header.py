@@ -41,7 +41,18 @@ _READERS: dict[str, _Reader] = {
     "tiff": TiffImagePlugin.TiffImageFile,
 }
 _EXIF_ORIENTATION = 0x0112
-_CUT_SHORT = ("truncat", "premature", "end of file", "end of data", "unexpected end", "eof", "not enough", "too short")
+_CUT_SHORT = (
+    "truncat",
+    "premature",
+    "end of file",
+    "end of data",
+    "unexpected end",
+    "eof",
+    "not enough",
+    "too short",
+    "no more images",
+    "broken png",
+)
 
 
 @dataclass(frozen=True)

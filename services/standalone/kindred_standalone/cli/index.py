@@ -66,7 +66,7 @@ def show_summary(summary: Summary, *, as_json: bool = False) -> None:
         typer.echo(orjson.dumps(summary.as_json(), option=orjson.OPT_INDENT_2).decode())
         return
     if summary.failures:
-        out.print(tables.failures_table(summary.failures))
+        out.print(tables.failures_table(summary.failures, width=out.width))
     out.print(tables.summary_line(summary))
     if not summary.total:
         out.print("No images were found there.")

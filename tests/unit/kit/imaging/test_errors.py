@@ -127,6 +127,14 @@ def test_a_cut_file_is_truncated_never_grey(share: float, samples: dict[str, byt
         assert _error(decode, data[: int(len(data) * share)], LIMITS) is ImageTruncated, name
 
 
+def test_a_gif_without_an_image_and_a_png_with_a_torn_header_are_damaged(samples: dict[str, bytes]) -> None:
+    torn = samples["png"][:29] + b"\0\0\0\0" + samples["png"][33:]
+    for data in (samples["gif"][:20], torn):
+        for read in READERS:
+            with pytest.raises(ImageTruncated):
+                read(data, LIMITS)
+
+
 def test_a_jpeg_or_png_without_its_last_byte_is_truncated(samples: dict[str, bytes]) -> None:
     for name in ("jpeg", "jpeg-progressive", "jpeg-grey", "jpeg-cmyk", "png", "webp", "avif", "heic"):
         with pytest.raises(ImageTruncated):
