@@ -7,6 +7,7 @@ from datetime import timedelta
 import uvicorn
 
 from kindred_gateway.app import Adapters, build
+from kindred_gateway.http_protocol import BoundedHttpProtocol
 from kindred_gateway.settings import GatewaySettings
 from kindred_kit.process import ProcessSettings, open_blobs
 from kindred_kit.rpc import open_channel
@@ -26,7 +27,14 @@ async def main() -> None:
         stack.push_async_callback(app.aclose)
         await app.start()
         config = uvicorn.Config(
-            app.asgi, settings.host, settings.port, lifespan="off", access_log=False, server_header=False
+            app.asgi,
+            settings.host,
+            settings.port,
+            http=BoundedHttpProtocol,
+            ws="none",
+            lifespan="off",
+            access_log=False,
+            server_header=False,
         )
         await uvicorn.Server(config).serve()  # ends on SIGINT and SIGTERM, after requests in flight
 

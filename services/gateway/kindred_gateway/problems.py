@@ -25,6 +25,8 @@ _HTTP_CODES = {400: "malformed_body", 404: "route_not_found", 405: "method_not_a
 _PUBLIC_DETAILS = {
     "unavailable": "a part that the request needs is down or busy; the same request can succeed later",
     "deadline_exceeded": "a part that the request needs did not answer in time; the same request can succeed later",
+    "storage_full": "there is no room left to store anything; the same request can succeed later",
+    "index_damaged": "the index is being built anew; the same request can succeed in a moment",
 }
 _INTERNAL_DETAIL = "something went wrong here; the log has it under this request id"
 
@@ -72,9 +74,33 @@ class BodyTooSlow(KindredError):
     status = Status.MALFORMED
 
 
+class MalformedRequest(KindredError):
+    """Bytes that are no HTTP."""
+
+    code = "malformed_request"
+    status = Status.MALFORMED
+
+
+class RequestHeadTooLarge(KindredError):
+    """Answered 431."""
+
+    code = "headers_too_large"
+    status = Status.MALFORMED
+
+
+class RouteNotBuilt(NotAvailable):
+    """A path of the API's design that comes later."""
+
+    status = Status.NOT_FOUND
+
+
 class UploadNotFound(KindredError):
     code = "upload_not_found"
     status = Status.NOT_FOUND
+
+
+_HTTP_ONLY = {BodyTooSlow: 408, RequestHeadTooLarge: 431}
+"""Statuses that mean nothing inside."""
 
 
 def problem_response(
@@ -84,11 +110,11 @@ def problem_response(
     if isinstance(error, RequestValidationError):
         error = RequestInvalid(field_errors(error.errors(), strip_location=True))
     if isinstance(error, KindredError):
-        status = 408 if isinstance(error, BodyTooSlow) else error.status.http
+        status = _HTTP_ONLY.get(type(error), error.status.http)
         return _render(status, error.code, _public_detail(error), path, _errors_of(error), retry_after_s, extra)
     if isinstance(error, HTTPException):
         code = _HTTP_CODES.get(error.status_code, f"http_{error.status_code}")
-        detail = error.detail if error.status_code == 400 else HTTPStatus(error.status_code).description
+        detail = _detail_of(error)
         response = _render(error.status_code, code, detail, path, [], retry_after_s, extra)
         response.headers.update(error.headers or {})
         return response
@@ -97,6 +123,17 @@ def problem_response(
             400, "client_disconnected", "the connection ended before the body", path, [], retry_after_s, extra
         )
     return _render(500, "internal", _INTERNAL_DETAIL, path, [], retry_after_s, extra)
+
+
+def _detail_of(error: HTTPException) -> str:
+    if error.status_code == 400:
+        return error.detail
+    if error.status_code == 404:
+        return "there is nothing at this path; /openapi.json lists what there is"
+    if error.status_code == 405:
+        allowed = (error.headers or {}).get("Allow", "")
+        return f"this path takes {allowed}" if allowed else "this path does not take this method"
+    return HTTPStatus(error.status_code).description
 
 
 def field_errors(details: Sequence[ErrorDetails] | Sequence[Any], strip_location: bool = False) -> list[FieldError]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import uvicorn
 
+from kindred_gateway.http_protocol import BoundedHttpProtocol
 from kindred_kit.errors import Unavailable
 
 _GRACE_S = 10
@@ -30,6 +31,8 @@ class HttpServer:
         self._server = _Server(
             uvicorn.Config(
                 asgi,
+                http=BoundedHttpProtocol,
+                ws="none",
                 lifespan="off",  # the composition starts and ends the app
                 log_config=None,
                 access_log=False,

@@ -1,6 +1,7 @@
 """Bytes on the wire that no HTTP library would send."""
 
 import asyncio
+import json
 import socket
 from urllib.parse import urlsplit
 
@@ -50,6 +51,33 @@ async def test_requests(server: Server, start: bytes, headers: bytes, status: in
     answer = await exchange(server, start.replace(b"%%", b"%") + b"\r\n" + filled + b"\r\n")
     assert int(answer.split(b" ", 2)[1]) == status, answer
     assert b"Traceback" not in answer
+
+
+@pytest.mark.parametrize(
+    ("request_bytes", "status", "code"),
+    [
+        (b"NONSENSE\r\n\r\n", 400, "malformed_request"),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01", 400, "malformed_request"),
+        (b"GET /healthz HTTP/1.1\r\nX-Request-Id: a\x00b\r\n\r\n", 400, "malformed_request"),
+        (b"GET /healthz HTTP/1.1\r\nX-Endless: " + b"a" * 300_000, 431, "headers_too_large"),
+    ],
+)
+async def test_what_is_no_http_has_a_problem_document(
+    server: Server, request_bytes: bytes, status: int, code: str
+) -> None:
+    head, _, body = (await exchange(server, request_bytes)).partition(b"\r\n\r\n")
+    assert int(head.split(b" ", 2)[1]) == status
+    assert b"content-type: application/problem+json" in head
+    problem = json.loads(body)
+    assert (problem["code"], problem["status"]) == (code, status)
+    assert problem["detail"]
+
+
+async def test_a_large_body_is_no_large_head(server: Server) -> None:
+    body = b'{"query": [{"text": "' + b"a" * 500_000 + b'"}]}'
+    head = b"POST /v1/search HTTP/1.1\r\n" + host(server) + b"Content-Type: application/json\r\n"
+    answer = await exchange(server, head + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+    assert b"at most 2000 characters" in answer
 
 
 async def test_a_client_that_hangs_up_in_the_middle(server: Server, http: httpx.Client) -> None:

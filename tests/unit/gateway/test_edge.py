@@ -20,7 +20,8 @@ JSON = {"Content-Type": "application/json"}
     [
         ("GET", "/nothing", 404, "route_not_found"),
         ("GET", "/v1/search/", 404, "route_not_found"),
-        ("POST", "/v1/matches", 404, "route_not_found"),
+        ("POST", "/v1/matches", 404, "not_available"),
+        ("POST", "/knn-service", 404, "not_available"),
         ("PUT", "/v1/search", 405, "method_not_allowed"),
         ("DELETE", "/v1/labels", 405, "method_not_allowed"),
         ("BREW", "/v1/search", 405, "method_not_allowed"),
