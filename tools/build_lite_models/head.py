@@ -1,6 +1,6 @@
 """The joint head: what is learned, and the two graphs (image side, text side) that compute embeddings with it.
 
-One 768-d unit vector = sqrt(w0) [384 caption space] | sqrt(w1) [2 x 128 contrastive] | sqrt(w2) [128 visual].
+One 768-d vector = sqrt(w0) [384 caption space] | sqrt(w1) [2 x 128 contrastive] | sqrt(w2) [128 visual], unit length.
 The caption space part is a ridge regression from image features to caption vectors, plus a prior that needs no
 captions at all: class posteriors and object tags averaged into word vectors (ConSE, Norouzi et al. 2014,
 arXiv:1312.5650). The contrastive part is trained with InfoNCE (van den Oord et al. 2018, arXiv:1807.03748). Text has no
@@ -52,7 +52,7 @@ class HeadWeights:
     tag_weight: float
     prior_weight: float
     parts: tuple[float, float, float]
-    """w0, w1, w2: shares of the squared norm, sum 1"""
+    """w0, w1, w2: weights of the squared norm; only their ratios matter, so w2 leaves the text graph as it is"""
 
 
 def add_image_head(graph: GraphBuilder, blocks: list[str], conse: str, best: str, weights: HeadWeights) -> str:

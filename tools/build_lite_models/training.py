@@ -12,6 +12,9 @@ from .extract import Arrays
 from .features import BLOCK_SCALES
 from .head import TEXT_SIZE, VISUAL_SIZE, Floats, HeadWeights
 
+VISUAL_SUBSPACE = 400
+"""Principal directions of the photos in which the variance within photos is measured; fewer than there are photos."""
+
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
@@ -22,9 +25,13 @@ class Recipe:
     whitening_floor: float = 0.02
     tag_weight: float = 0.8
     prior_weight: float = 0.7
-    parts: tuple[float, float, float] = (0.60, 0.10, 0.30)
+    parts: tuple[float, float, float] = (0.60, 0.10, 0.45)
     heads: int = 2
-    visual_damping: float = 0.1
+    visual_scales: dict[str, float] = field(default_factory=lambda: {"pooled": 1.0, "strongest": 0.5, "colour": 1.0})
+    """Block -> its standard deviation in the input of the visual part; the other blocks have no share in it."""
+    visual_within: float = 0.3
+    """Added to the variance within photos, as a multiple of its mean."""
+    visual_damping: float = 0.02
     schedule: contrastive.Schedule = field(default_factory=contrastive.Schedule)
 
 
@@ -59,7 +66,7 @@ def fit(data: TrainingSet, words: WordVectors, recipe: Recipe) -> HeadWeights:
         scale=scale,
         shift=shift,
         ridge=_ridge(images, _mean_caption(centred, data.owner, images.shape[1]), recipe.ridge_per_1000),
-        visual=_visual(images, recipe.visual_damping),
+        visual=_visual(images, _visual_gain(plain, recipe.visual_scales), recipe),
         contrastive=tuple(
             contrastive.train(images, centred, data.owner, seed, recipe.schedule) for seed in range(recipe.heads)
         ),
@@ -112,11 +119,34 @@ def _whitening(centred: Floats, recipe: Recipe) -> Floats:
     return np.asarray((vectors * damped) @ vectors.T, np.float32)
 
 
-def _visual(images: Floats, damping: float) -> Floats:
-    """PCA of the two pooled blocks of the unaltered photos, with damped whitening; [d, 128]."""
-    width = 2 * 1280
-    x = images[0][:, :width]
-    _, singular, directions = np.linalg.svd(x, full_matrices=False)
-    result = np.zeros((images.shape[2], VISUAL_SIZE), np.float32)
-    result[:width] = directions[:VISUAL_SIZE].T / np.sqrt(singular[:VISUAL_SIZE] + damping * singular[0])
-    return result
+def _visual_gain(view: Arrays, wanted: dict[str, float]) -> Floats:
+    """[d]: from the head's input, scaled by BLOCK_SCALES, to that of the visual part."""
+    gains = [np.full(view[name].shape[1], wanted.get(name, 0) / scale) for name, scale in BLOCK_SCALES.items()]
+    return np.asarray(np.concatenate(gains), np.float32)
+
+
+def _visual(images: Floats, gain: Floats, recipe: Recipe) -> Floats:
+    """[d, 128]: linear discriminants with every photo its own class and its views the samples; damped throughout.
+
+    Directions in which a crop or a mirror image differs from its photo shrink, those that tell photos apart grow.
+    """
+    used = gain > 0
+    x = images[:, :, used].astype(np.float64) * gain[used]
+    photos = x.mean(0)
+    _, basis = _main_directions(photos - photos.mean(0), VISUAL_SUBSPACE)
+    within = (x - photos).reshape(-1, x.shape[2]) @ basis
+    values, vectors = np.linalg.eigh(within.T @ within / len(within))
+    steadied = basis @ (vectors * (values + recipe.visual_within * values.mean()) ** -0.5) @ vectors.T
+    singular, directions = _main_directions((photos - photos.mean(0)) @ steadied, VISUAL_SIZE)
+    directions = steadied @ directions / np.sqrt(singular**2 + recipe.visual_damping * singular[0] ** 2)
+    result = np.zeros((len(gain), VISUAL_SIZE), np.float32)
+    result[used] = gain[used, None] * directions
+    norms = np.linalg.norm(images[0] @ result, axis=1)
+    return result / np.float32(norms.mean())
+
+
+def _main_directions(x: NDArray[np.float64], count: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The largest singular values of [n, d] and their directions [d, count], by way of [n, n]."""
+    values, vectors = np.linalg.eigh(x @ x.T)
+    singular = np.sqrt(np.maximum(values[::-1][:count], np.finfo(np.float64).tiny))
+    return singular, x.T @ vectors[:, ::-1][:, :count] / singular
