@@ -1,6 +1,9 @@
 // The search page: one form, one list. Everything it shows comes from the HTTP API and goes in as text, never as HTML.
 const $ = (id) => document.getElementById(id);
 const state = { upload: null, similarTo: null, cursor: null, turn: 0 };
+const NOTHING = { results: [], next_cursor: null, total: { value: 0, relation: "eq" } };
+const MOST_STARTS = 8;
+const KEPT = { q: "text", with: "label", without: "no-label" };
 
 async function api(path, options) {
   let answer;
@@ -45,8 +48,13 @@ function request(cursor) {
 }
 
 async function search(cursor = null) {
-  if (!state.similarTo && query().length === 0) return say("Type what you look for, or drop an image here.");
   const turn = ++state.turn;
+  remember();
+  if (!state.similarTo && query().length === 0) {
+    show(NOTHING, false);
+    $("starts").hidden = !$("starts").children.length;
+    return say("Type what you look for, or drop an image here.");
+  }
   $("results").setAttribute("aria-busy", "true");
   if (!cursor) say("Searching …");
   try {
@@ -54,7 +62,9 @@ async function search(cursor = null) {
     if (turn !== state.turn) return; // a newer search has begun
     show(answer, Boolean(cursor));
   } catch (error) {
-    if (turn === state.turn) say(error.message, true);
+    if (turn !== state.turn) return;
+    if (!cursor) show(NOTHING, false); // not the hits of another query
+    say(error.message, true);
   } finally {
     if (turn === state.turn) $("results").removeAttribute("aria-busy");
   }
@@ -66,10 +76,34 @@ function show(answer, append) {
   else $("results").replaceChildren(...cards);
   state.cursor = answer.next_cursor;
   $("more").hidden = !answer.next_cursor;
+  $("starts").hidden = true;
   const count = $("results").children.length;
   const total = `${answer.total.relation === "gte" ? "at least " : ""}${answer.total.value}`;
-  const what = state.similarTo ? "Images like the chosen one: " : "";
-  say(count ? `${what}${count} of ${total}` : "Nothing found. Try other words or fewer filters.");
+  say(count ? `${count} of ${total}, ${searchedBy()}` : "Nothing found. Try other words or fewer filters.");
+}
+
+function searchedBy() {
+  const text = $("text").value.trim();
+  const image = $("chosen").hidden ? "" : $("chosen-name").textContent;
+  if (state.similarTo) return `most like ${image} first`;
+  return `best for ${[text && `“${text}”`, image].filter(Boolean).join(" and ")} first`;
+}
+
+// Words and filters stay in the address: a search can be reloaded and kept.
+function remember() {
+  const kept = new URLSearchParams();
+  for (const [name, id] of Object.entries(KEPT)) if ($(id).value.trim()) kept.set(name, $(id).value.trim());
+  history.replaceState(null, "", kept.size ? `?${kept}` : "./");
+}
+
+function recall() {
+  const kept = new URLSearchParams(location.search);
+  for (const [name, id] of Object.entries(KEPT)) {
+    if (!kept.has(name)) continue;
+    $(id).value = kept.get(name);
+    if ($(id).selectedIndex === -1) $(id).selectedIndex = 0; // a label that the gallery has lost
+  }
+  if ($("text").value.trim()) search();
 }
 
 function card(hit) {
@@ -89,7 +123,10 @@ function card(hit) {
   find(".labels").textContent = classes.join(" · ") || "no labels";
   find(".similar").setAttribute("aria-label", `Images similar to ${name}`);
   find(".similar").addEventListener("click", () => {
+    forget();
+    $("text").value = "";
     state.similarTo = hit.id;
+    choseImage(hit.urls.thumb, name);
     scrollTo({ top: 0 });
     search();
   });
@@ -99,9 +136,10 @@ function card(hit) {
 function drawBoxes(layer, image, hit) {
   layer.style.width = `${image.clientWidth}px`;
   layer.style.height = `${image.clientHeight}px`;
-  layer.replaceChildren(...hit.labels.map((label) => {
+  layer.replaceChildren(...[...hit.labels].reverse().map((label) => { // the most certain one on top
     const [x, y, w, h] = label.bbox;
     const box = document.createElement("i");
+    box.classList.toggle("end", x > hit.width / 2); // its name would run out of the picture
     box.dataset.name = `${label.class} ${label.score.toFixed(2)}`;
     box.style.left = `${(100 * x) / hit.width}%`;
     box.style.top = `${(100 * y) / hit.height}%`;
@@ -122,19 +160,22 @@ async function choose(file) {
     if (turn !== state.turn) return;
     forget();
     state.upload = answer.upload_id;
-    state.similarTo = null;
-    $("chosen-image").src = URL.createObjectURL(file);
-    $("chosen-name").textContent = file.name || "pasted image";
-    $("chosen").hidden = false;
+    choseImage(URL.createObjectURL(file), file.name || "the pasted image");
     search();
   } catch (error) {
     if (turn === state.turn) say(error.message, true);
   }
 }
 
+function choseImage(source, name) {
+  $("chosen-image").src = source;
+  $("chosen-name").textContent = name;
+  $("chosen").hidden = false;
+}
+
 function forget() {
   if (state.upload) URL.revokeObjectURL($("chosen-image").src);
-  state.upload = null;
+  state.upload = state.similarTo = null;
   $("chosen").hidden = true;
   $("file").value = "";
 }
@@ -147,15 +188,33 @@ async function fillLabels() {
       $("label").add(new Option(text, label.class));
       $("no-label").add(new Option(text, label.class));
     }
-    say(labels.length ? "" : "The gallery is empty. Index a folder: kindred index ~/Pictures");
+    await start(labels);
   } catch (error) {
     say(error.message, true);
   }
 }
 
+async function start(labels) {
+  const { images } = await api("v1/status");
+  if (!images.indexed) return say("The gallery is empty. Index a folder: kindred index ~/Pictures");
+  say(`${images.indexed.toLocaleString()} images. Search by words, or drop, paste or pick an image.`);
+  $("starts").replaceChildren(...labels.slice(0, MOST_STARTS).map((label) => {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = label.class;
+    button.addEventListener("click", () => {
+      $("text").value = label.class;
+      search();
+    });
+    return button;
+  }));
+  $("starts").hidden = labels.length === 0;
+  recall();
+}
+
 $("search").addEventListener("submit", (event) => {
   event.preventDefault();
-  state.similarTo = null;
+  if (state.similarTo) forget();
   search();
 });
 for (const id of ["label", "no-label"]) $(id).addEventListener("change", () => search());
@@ -163,7 +222,6 @@ $("more").addEventListener("click", () => search(state.cursor));
 $("file").addEventListener("change", (event) => choose(event.target.files[0]));
 $("chosen-remove").addEventListener("click", () => {
   forget();
-  state.similarTo = null;
   search();
 });
 addEventListener("paste", (event) => {
