@@ -106,6 +106,7 @@ class SearchService:
             **{
                 "label_sets": {"coco-80": COCO},
                 "projector_coalesce": timedelta(0),
+                "projector_interval": timedelta(0),
                 "projector_poll": timedelta(seconds=0.1),
                 "outbox_poll": timedelta(seconds=0.1),
                 "reindex_drop_grace": timedelta(0),

@@ -31,11 +31,17 @@ class WorkerSettings:
     topic: str
     group: str
     concurrency: int
-    batch_size: int = 64  # the tail of a batch, where cores wait for the slowest, stays under 2 %
+    batch_size: int = 32  # two at most are in flight: what a crash makes the next run do again
     poll_timeout_s: float = 1.0
     max_attempts: int = 5  # for errors of unknown kind; known ones are permanent or wait for the part that is down
     backoff_s: float = 0.1
     max_backoff_s: float = 5.0
+
+
+@dataclass(frozen=True)
+class _Batch:
+    messages: Sequence[Message]
+    tasks: Sequence["asyncio.Task[None]"]
 
 
 class Worker:
@@ -46,29 +52,52 @@ class Worker:
         self._bus = bus
         self._handle = handle
         self._on_poison = on_poison
+        self._latest: dict[str, asyncio.Task[None]] = {}  # image_id -> what is being done to it
         self._log = get_logger(settings.group)
 
     async def run(self) -> None:
-        """Work until cancelled. A cancelled batch is not committed and comes again."""
+        """Work until cancelled. A cancelled batch is not committed and comes again.
+
+        A batch is begun before the one ahead of it has ended, so that no core waits for the slowest image.
+        """
         consumer = await self._bus.consumer(self._settings.topic, self._settings.group)
+        slots = asyncio.Semaphore(self._settings.concurrency)
         try:
-            while True:
-                await self._work_once(consumer)
+            async with asyncio.TaskGroup() as tasks:
+                ahead: _Batch | None = None
+                while True:
+                    messages = await self._read(consumer, 0.0 if ahead else self._settings.poll_timeout_s)
+                    batch = self._begin(messages, tasks, slots) if messages else None
+                    if ahead:
+                        await self._end(ahead, consumer)
+                    ahead = batch
         finally:
             await consumer.aclose()
 
-    async def _work_once(self, consumer: Consumer) -> None:
-        messages = await self._retrying(lambda: consumer.poll(self._settings.batch_size, self._settings.poll_timeout_s))
-        if not messages:
-            return
-        slots = asyncio.Semaphore(self._settings.concurrency)
-        async with asyncio.TaskGroup() as tasks:
-            for same_key in _by_key(messages):
-                tasks.create_task(self._work_in_order(same_key, slots))
-        await self._retrying(lambda: consumer.commit(messages))
+    async def _read(self, consumer: Consumer, timeout_s: float) -> Sequence[Message]:
+        return await self._retrying(lambda: consumer.poll(self._settings.batch_size, timeout_s))
 
-    async def _work_in_order(self, messages: Sequence[Message], slots: asyncio.Semaphore) -> None:
-        """Messages of one image, in the order in which they were published."""
+    def _begin(self, messages: Sequence[Message], tasks: asyncio.TaskGroup, slots: asyncio.Semaphore) -> "_Batch":
+        begun = []
+        for key, same_key in _by_key(messages).items():
+            task = tasks.create_task(self._work_in_order(same_key, slots, self._latest.get(key)))
+            self._latest[key] = task
+            begun.append(task)
+        return _Batch(messages, begun)
+
+    async def _end(self, batch: "_Batch", consumer: Consumer) -> None:
+        await asyncio.wait(batch.tasks)
+        for message in batch.messages:
+            if self._latest.get(message.key) in batch.tasks:
+                del self._latest[message.key]
+        await self._retrying(lambda: consumer.commit(batch.messages))
+
+    async def _work_in_order(
+        self, messages: Sequence[Message], slots: asyncio.Semaphore, before: "asyncio.Task[None] | None"
+    ) -> None:
+        """Messages of one image in the order in which they were published, also across batches."""
+        if before is not None:
+            await asyncio.wait([before])
         for message in messages:
             async with slots:
                 await self._work(message)
@@ -134,11 +163,11 @@ class Worker:
         return ceiling * random.uniform(0.5, 1.0)
 
 
-def _by_key(messages: Sequence[Message]) -> list[list[Message]]:
+def _by_key(messages: Sequence[Message]) -> dict[str, list[Message]]:
     groups: dict[str, list[Message]] = {}
     for message in messages:
         groups.setdefault(message.key, []).append(message)
-    return list(groups.values())
+    return groups
 
 
 def _unknown(error: Exception) -> KindredError:

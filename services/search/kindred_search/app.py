@@ -65,7 +65,13 @@ async def build(settings: SearchSettings, adapters: Adapters) -> App:
     indexes = Indexes()
     relay = Relay(catalogue, adapters.bus, settings.outbox_poll)
     projector = Projector(
-        catalogue, adapters.vectors, adapters.blobs, indexes, settings.projector_coalesce, settings.projector_poll
+        catalogue,
+        adapters.vectors,
+        adapters.blobs,
+        indexes,
+        settings.projector_coalesce,
+        settings.projector_interval,
+        settings.projector_poll,
     )
     reindexer = Reindexer(catalogue, adapters.vectors, projector, indexes, settings.reindex_drop_grace)
     lists: RankedLists[Query] = RankedLists(settings.ranked_list_ttl.total_seconds(), settings.ranked_lists)

@@ -5,6 +5,7 @@ whole and keyed by image_id. Whatever changed after the read has a higher row ve
 """
 
 import asyncio
+import time
 from collections.abc import Sequence
 from datetime import timedelta
 
@@ -38,7 +39,10 @@ _RETRY_S, _LONGEST_RETRY_S = 1.0, 30.0
 
 
 class Projector:
-    """`coalesce`: how long the first change waits for others: a write of one row costs as much as one of fifty."""
+    """`coalesce`: how long a change waits for others, `interval`: how long it is between two writes at the least.
+
+    A write of one row costs as much as one of fifty.
+    """
 
     def __init__(
         self,
@@ -47,6 +51,7 @@ class Projector:
         blobs: BlobStore,
         indexes: Indexes,
         coalesce: timedelta,
+        interval: timedelta,
         poll: timedelta,
     ) -> None:
         self._catalogue = catalogue
@@ -54,6 +59,7 @@ class Projector:
         self._blobs = blobs
         self._indexes = indexes
         self._coalesce_s = coalesce.total_seconds()
+        self._interval_s = interval.total_seconds()
         self._poll_s = poll.total_seconds()
         self._wake = asyncio.Event()
         self._batches = 0
@@ -143,8 +149,10 @@ class Projector:
                 continue
             retry_s = _RETRY_S
             try:
+                drained_at = time.monotonic()
                 await asyncio.wait_for(self._wake.wait(), self._poll_s)
-                await asyncio.sleep(self._coalesce_s)
+                # the first change after a quiet time waits little; a stream of them is written twice a second
+                await asyncio.sleep(max(self._coalesce_s, drained_at + self._interval_s - time.monotonic()))
             except TimeoutError:
                 continue
 

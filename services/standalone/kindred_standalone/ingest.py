@@ -29,7 +29,7 @@ _LOOK_UP_BATCH = 256
 _ACCEPT_BATCH = 32
 _MAX_PENDING = 512
 _QUEUE = 64
-_POLL_S = 0.1
+_POLL_S = 0.25
 _STALL_S = 300.0
 """Without one image finished in this time something is wrong, and waiting on would hide it."""
 _FULL_DISK_S, _LEAST_FREE_BYTES = 5.0, 1_000_000

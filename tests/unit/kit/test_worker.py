@@ -1,6 +1,7 @@
 """The worker loop: at-least-once, poison, retries, order per key."""
 
 import asyncio
+import dataclasses
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
@@ -168,3 +169,27 @@ async def test_the_request_id_of_the_cause_is_current_in_the_handler() -> None:
     handler: Callable[[events.ImageEvent], Awaitable[None]] = handle
     await run_until(Worker(SETTINGS, bus, handler, no_poison), lambda: committed(bus) == 2)
     assert sorted(ids) == ["req_1", "req_2"]
+
+
+async def test_order_holds_across_batches_and_a_slow_image_holds_up_no_other() -> None:
+    bus, order, gate = MemoryBus(), list[str](), asyncio.Event()
+
+    async def handle(event: events.ImageEvent) -> None:
+        if (event.image_id, event.seq) == ("slow", 1):
+            await gate.wait()
+        order.append(f"{event.image_id}{event.seq}")
+
+    await publish(bus, "slow", "b", "slow", "d")  # two batches of two
+    settings = dataclasses.replace(SETTINGS, batch_size=2)
+    worker = asyncio.create_task(Worker(settings, bus, handle, no_poison).run())
+    async with asyncio.timeout(5):
+        while len(order) < 2:
+            await asyncio.sleep(0.005)
+    assert order == ["b2", "d4"]
+    assert committed(bus) == 0
+    gate.set()
+    async with asyncio.timeout(5):
+        while committed(bus) < 4:
+            await asyncio.sleep(0.005)
+    worker.cancel()
+    assert order == ["b2", "d4", "slow1", "slow3"]

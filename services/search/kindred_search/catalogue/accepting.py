@@ -32,7 +32,7 @@ def _accept_one(connection: Connection, owner: str, image: NewImage, request_id:
     seen_before = row is not None and any(c.owner == owner or c.visibility == Visibility.PUBLIC for c in said)
     if row is None:
         values = _first_life(image, now_ms)
-        connection.execute(insert(images).values(values))
+        connection.execute(insert(images), values)
     elif row.deleted_at_ms is not None:
         values = _next_life(row, image, now_ms)
         connection.execute(update(images).where(of_image).values(values))
@@ -52,7 +52,7 @@ def _accept_one(connection: Connection, owner: str, image: NewImage, request_id:
     seq = int(values.get("seq", row.seq if row else 1))
     if row is None or seq != row.seq:  # whoever issues a seq publishes it
         ingested = events_pb2.ImageEvent.KIND_INGESTED
-        connection.execute(insert(outbox).values(outbox_row(ingested, image.image_id, seq, place, request_id, now_ms)))
+        connection.execute(insert(outbox), outbox_row(ingested, image.image_id, seq, place, request_id, now_ms))
     return Accepted(image.image_id, created=not seen_before, seq=seq, state=state)
 
 
