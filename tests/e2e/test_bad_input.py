@@ -124,20 +124,27 @@ def test_each_fault_has_its_reason(indexed: Indexed) -> None:
         "huge.jpg": "image_too_large",
         "gone.jpg": "file_missing",
         "circle.jpg": "file_unreadable",
+        "pipe.jpg": "file_unreadable",
     }
     assert all(failure["detail"] for failure in indexed.summary["failures"])
 
 
 def test_what_is_no_image_is_skipped(indexed: Indexed) -> None:
-    assert indexed.summary["skipped_by_suffix"] == {".jpg": 1, ".txt": 1}  # the pipe and the notes
+    assert indexed.summary["skipped_by_suffix"] == {".txt": 1}
 
 
 def test_a_second_run_says_the_same_and_embeds_nothing(indexed: Indexed) -> None:
     shown = indexed.shown
-    assert f"0 indexed, {len(good_files())} already known, 1 duplicate, 7 failed" in shown
+    assert f"0 indexed, {len(good_files())} already known, 1 duplicate, 8 failed" in shown
     for code in ("image_empty", "image_truncated", "image_too_many_pixels", "image_unsupported_format"):
         assert code in shown
     assert "The run itself went well" in shown
+
+
+def test_the_second_copy_gives_the_photo_no_other_name(indexed: Indexed) -> None:
+    shown = indexed.command_line.run("show", indexed.folder / "zz the same again.jpg").stdout
+    assert "two words.jpg" in shown
+    assert "zz the same again" not in shown
 
 
 def test_hostile_names_are_shown_safely(indexed: Indexed) -> None:
