@@ -63,8 +63,8 @@ async def build(settings: EmbedderSettings, adapters: Adapters) -> EmbedderApp:
         space, images, adapters.blobs, search_pb2_grpc.SearchServiceStub(adapters.search), settings.thumb_side_px
     )
     loop = Worker(
-        # twice the cores: while one image waits for a write, another computes
-        WorkerSettings(settings.topic, settings.group, concurrency=2 * cores),
+        # while one image of each core computes, another is being decoded and a third one written
+        WorkerSettings(settings.topic, settings.group, concurrency=3 * cores),
         adapters.bus,
         worker.handle,
         worker.on_poison,
