@@ -40,10 +40,10 @@ class DetectorApp:
 
 async def build(settings: DetectorSettings, adapters: Adapters) -> DetectorApp:
     """Raises ModelInvalid when the profile has no model that detects."""
-    model = adapters.models.of_kind(settings.profile, "detector", "image_pipeline")
+    models = adapters.models.detectors(settings.profile)
     pool = ThreadPoolExecutor(settings.cores or available_cores(), thread_name_prefix="pixels")
-    detector = Detector(model, adapters.inference, pool, settings.limits)
+    detector = Detector(models, adapters.inference, pool, settings.limits)
     name = detector_pb2.DESCRIPTOR.services_by_name["DetectorService"].full_name
-    servicer = DetectorServicer(model, detector, adapters.blobs)
+    servicer = DetectorServicer(detector, adapters.blobs)
     registration = Registration(name, servicer, detector_pb2_grpc.add_DetectorServiceServicer_to_server)
     return DetectorApp([registration], pool)

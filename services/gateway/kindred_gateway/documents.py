@@ -1,10 +1,11 @@
 """Bodies of the smaller routes, and how a route documents a body that it reads itself."""
 
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from kindred.detector.v1 import detector_pb2
 from kindred_gateway.filters import StrictModel
 from kindred_gateway.queries import MAX_TEXT_CHARS, ImageId, UploadId
 
@@ -32,10 +33,37 @@ class UploadBody(StrictModel):
     url: str = Field(min_length=1, description="http or https, on the public internet")
 
 
+class Augmentation(StrictModel):
+    """Further looks at the image (test-time augmentation); what they see is fused."""
+
+    flip: bool = Field(default=False, description="Also with left and right exchanged")
+    scales: list[Annotated[float, Field(ge=0.5, le=2)]] = Field(
+        default=[], max_length=3, description="Also smaller (0.5..1), or larger (1..2) in four overlapping parts"
+    )
+
+
 class DetectOptions(StrictModel):
     score_threshold: float | None = Field(default=None, ge=0, le=1, description="Default: the model's own")
     max_detections: int = Field(default=100, ge=1, le=300)
     classes: list[str] = Field(default=[], max_length=100, description="Keep only these; empty: all")
+    nms_iou: float | None = Field(
+        default=None, ge=0, le=1, description="Of two boxes of a class that overlap by more, the weaker goes"
+    )
+    tta: bool | Augmentation = Field(default=False, description="true: flip")
+    models: list[str] = Field(
+        default=[], max_length=3, description="Of one label set; several are fused. Default: the profile's"
+    )
+
+    def to_proto(self) -> detector_pb2.DetectRequest:
+        tta = Augmentation(flip=self.tta) if isinstance(self.tta, bool) else self.tta
+        return detector_pb2.DetectRequest(
+            score_threshold=self.score_threshold,
+            max_detections=self.max_detections,
+            classes=self.classes,
+            nms_iou=self.nms_iou,
+            augmentation=detector_pb2.Augmentation(flip=tta.flip, scales=tta.scales),
+            models=self.models,
+        )
 
 
 class DetectBody(DetectOptions):

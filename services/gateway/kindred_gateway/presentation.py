@@ -48,6 +48,7 @@ def detection_json(detection: detector_pb2.Detection, width: int, height: int) -
         "score": round(detection.score, 4),
         "bbox": box_px(detection.box, width, height),
         "source": detection.source or "single",
+        "agreement": detection.agreement or 1,
     }
 
 

@@ -36,7 +36,8 @@ class Label(BaseModel):
     class_: str = Field(alias="class")
     score: float
     bbox: list[float] = Field(min_length=4, max_length=4, description="[x, y, w, h], pixels of the oriented original")
-    source: str = Field(description="single, tta or wbf")
+    source: str = Field(description="single, tta (several looks, fused) or wbf (several models, fused)")
+    agreement: int = Field(default=1, description="How many of the runs saw it")
 
 
 class ImageLabel(Label):
@@ -128,9 +129,13 @@ class UploadAnswer(BaseModel):
     expires_at: str
 
 
+class DetectedLabel(Label):
+    model: str = Field(description="name/version of the models that saw it, joined by +")
+
+
 class DetectAnswer(BaseModel):
     id: str
-    labels: list[Label]
+    labels: list[DetectedLabel]
     label_set: str
     model: str
     width: int

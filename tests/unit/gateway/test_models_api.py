@@ -1,6 +1,7 @@
 """Detect, embed, uploads, labels, status, health."""
 
 import asyncio
+import json
 
 import pytest
 from support.fakes import MemoryBlobs
@@ -24,11 +25,40 @@ async def test_detect_a_file_an_image_and_an_upload(gateway: Gateway) -> None:
     for answer in answers:
         body = answer.json()
         assert answer.status_code == 200, body
-        assert body["labels"] == [{"class": "dog", "score": 0.875, "bbox": [0, 0, 100, 75], "source": "single"}]
+        dog = {"class": "dog", "score": 0.875, "bbox": [0, 0, 100, 75], "source": "single", "agreement": 1}
+        assert body["labels"] == [{**dog, "model": "fake_detector/1"}]
         assert (body["model"], body["label_set"], body["width"]) == ("fake_detector/1", "coco-80", 200)
     assert gateway.detector.requests[0].max_detections == 3
     assert gateway.detector.requests[1].score_threshold == pytest.approx(0.4)
     assert not gateway.detector.requests[0].HasField("score_threshold")
+
+
+async def test_detect_passes_its_options_on(gateway: Gateway) -> None:
+    options = ({"tta": True}, {"tta": {"scales": [0.75, 1.5]}, "nms_iou": 0.4, "models": ["a", "b"]}, {"tta": False})
+    for chosen in options:
+        form = {"request": json.dumps(chosen)}
+        answer = await gateway.http.post("/v1/detect", files={"file": noise_jpeg(1)}, data=form)
+        assert answer.status_code == 200, answer.text
+    flipped, scaled, plain = gateway.detector.requests
+    assert (flipped.augmentation.flip, list(flipped.augmentation.scales)) == (True, [])
+    assert (scaled.augmentation.flip, list(scaled.augmentation.scales)) == (False, [0.75, 1.5])
+    assert (scaled.nms_iou, list(scaled.models)) == (pytest.approx(0.4), ["a", "b"])
+    assert not plain.augmentation.flip
+    assert not plain.HasField("nms_iou")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"nms_iou": 1.5}, {"tta": "yes"}, {"tta": {"scales": [3]}}, {"tta": {"scales": [1.5] * 4}}, {"models": "a"},
+        {"tta": {"rotate": True}}, {"models": ["a"] * 4}, {"score_threshold": -0.1}, {"max_detections": 301},
+    ],
+)  # fmt: skip
+async def test_bad_detect_options(gateway: Gateway, options: dict[str, object]) -> None:
+    form = {"request": json.dumps(options)}
+    answer = await gateway.http.post("/v1/detect", files={"file": noise_jpeg(1)}, data=form)
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_argument")
+    assert gateway.detector.requests == []
 
 
 @pytest.mark.parametrize("body", [{}, {"image_id": "0" * 64, "upload_id": "up_1"}, {"url": "http://a.example"}])

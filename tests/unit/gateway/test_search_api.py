@@ -24,7 +24,9 @@ async def test_text_search_answers_the_documented_shape(gateway: Gateway) -> Non
     assert set(hit) == HIT_KEYS
     assert hit["id"] == image_id
     assert hit["urls"]["thumb"] == f"/v1/images/{image_id}/thumb"
-    assert hit["labels"] == [{"class": "dog", "score": 0.875, "bbox": [0, 0, 100, 75], "source": "single"}]
+    assert hit["labels"] == [
+        {"class": "dog", "score": 0.875, "bbox": [0, 0, 100, 75], "source": "single", "agreement": 1}
+    ]
     assert (hit["rights"]["license"], hit["rights"]["creator"], hit["rights"]["license_url"]) == ("by", "Ada", None)
 
 

@@ -56,10 +56,11 @@ def resize_stretch(pixels: NDArray[np.uint8], width: int, height: int) -> NDArra
 
 
 def resize_letterbox(
-    pixels: NDArray[np.uint8], width: int, height: int, fill: int = 114
+    pixels: NDArray[np.uint8], width: int, height: int, fill: int = 114, *, centred: bool = True
 ) -> tuple[NDArray[np.uint8], Letterbox]:
-    """Fit uint8 [h, w, 3] into uint8 [height, width, 3], aspect kept, centred on `fill` (0..255; YOLO pads with 114).
+    """Fit uint8 [h, w, 3] into uint8 [height, width, 3], aspect kept, on `fill` (0..255; YOLO pads with 114).
 
+    The image lies in the middle, or at the top left as YOLOX has it.
     The Letterbox maps boxes back. A side that would round to nothing is 1 px. Raises ValueError as `resize_stretch`.
     Source: YOLOv7, utils/datasets.py `letterbox` (auto=False, scaleup=True), with Pillow's filter for OpenCV's.
     """
@@ -68,7 +69,7 @@ def resize_letterbox(
     scale = min(width / source_width, height / source_height)
     inner_width = min(width, max(1, round(source_width * scale)))
     inner_height = min(height, max(1, round(source_height * scale)))
-    pad_x, pad_y = (width - inner_width) // 2, (height - inner_height) // 2
+    pad_x, pad_y = ((width - inner_width) // 2, (height - inner_height) // 2) if centred else (0, 0)
     inner = resize_stretch(pixels, inner_width, inner_height)
     padded = np.full((height, width, 3), fill, np.uint8)
     padded[pad_y : pad_y + inner_height, pad_x : pad_x + inner_width] = inner

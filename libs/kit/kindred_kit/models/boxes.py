@@ -1,5 +1,6 @@
 """Raw boxes of a detector -> boxes of the original image."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,6 +8,9 @@ from numpy.typing import NDArray
 
 from kindred_kit.imaging import Letterbox
 from kindred_kit.models.manifest import ImageInput
+
+MAX_CANDIDATES = 1_000
+"""Most certain boxes that NMS looks at: an undecoded YOLO gives thousands, nearly all of them noise."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,7 @@ def read_boxes(
     Boxes that lie in the padding alone are dropped.
     """
     kept = np.flatnonzero(scores >= score_threshold)
-    kept = kept[np.argsort(-scores[kept], kind="stable")]
+    kept = kept[np.argsort(-scores[kept], kind="stable")][:MAX_CANDIDATES]
     kept = kept[_not_suppressed(boxes[kept], classes[kept], nms_iou)][:max_detections]
     corners = boxes[kept].astype(np.float64)
     if letterbox is not None:
@@ -50,6 +54,14 @@ def read_boxes(
         for class_id, score, box in zip(classes[kept], scores[kept], corners, strict=True)
         if box[2] > box[0] and box[3] > box[1]
     ]
+
+
+def suppress(boxes: Sequence[FoundBox], nms_iou: float) -> list[FoundBox]:
+    """NMS over boxes that lie in one frame already, such as those of overlapping parts; best score first."""
+    ranked = sorted(boxes, key=lambda box: -box.score)
+    corners = np.array([(b.x_min, b.y_min, b.x_max, b.y_max) for b in ranked], np.float32).reshape(-1, 4)
+    kept = _not_suppressed(corners, np.array([box.class_id for box in ranked], np.int64), nms_iou)
+    return [ranked[position] for position in kept]
 
 
 def _not_suppressed(boxes: NDArray[np.float32], classes: NDArray[np.int64], nms_iou: float) -> NDArray[np.int64]:

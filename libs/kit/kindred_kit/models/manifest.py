@@ -1,29 +1,52 @@
 """model.yaml of a model folder, read and checked."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, LiteralString, TypeVar
 
 import yaml
 
 from kindred_kit.errors import InvalidArgument, ModelInvalid
 
 Fit = Literal["stretch", "letterbox", "center_crop"]
+HeadKind = Literal["yolox", "yolov5", "yolov8"]
+ANY_PROFILE = "any"
+"""Profile of a model that works beside those of every profile, such as a user's own detector."""
 _HASH_CHUNK_BYTES = 1 << 20
+_MAX_INPUT_PX = 8192
+
+T = TypeVar("T", bound=LiteralString)
 
 
 @dataclass(frozen=True)
 class ImageInput:
-    """An image tensor of a model: uint8 [n, height, width, 3] RGB. `pad_value` 0..255 is the grey of a letterbox."""
+    """An image tensor of a model. Ours take uint8 [n, height, width, 3] RGB; a graph from elsewhere may want its own.
+
+    `pad_value` 0..255 is the grey of a letterbox, `centred` whether the image lies in its middle or at the top left.
+    `planar`: [n, 3, height, width]; `bgr`: blue first; `scale`: None for uint8, else float32 of pixel * scale.
+    """
 
     name: str
     width: int
     height: int
     fit: Fit
     pad_value: int
+    centred: bool = True
+    planar: bool = False
+    bgr: bool = False
+    scale: float | None = None
+
+
+@dataclass(frozen=True)
+class Head:
+    """How the one output of a YOLO graph is read: `output` [n, anchors, …]. `strides` in px, for `yolox` alone."""
+
+    kind: HeadKind
+    output: str
+    strides: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -57,6 +80,7 @@ class ModelManifest:
     nms_iou: float
     max_text_tokens: int
     files: tuple[ModelFile, ...]
+    head: Head | None
     raw: Mapping[str, Any]
 
     @cached_property
@@ -65,11 +89,28 @@ class ModelManifest:
         entry = self.raw.get("label_set")
         if not entry:
             return ()
-        return tuple((self.folder / entry["file"]).read_text(encoding="utf-8").splitlines())
+        try:
+            lines = (self.folder / entry["file"]).read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ModelInvalid(f"model {self.name}: its list of classes can't be read: {error}") from error
+        names = tuple(" ".join(line.split()) for line in lines)
+        if not all(names) or len({name.casefold() for name in names}) != len(names):
+            raise ModelInvalid(f"model {self.name}: its list of classes has an empty line or a name twice")
+        return names
+
+    @property
+    def detects(self) -> bool:
+        """Whether it finds boxes of a label set."""
+        return bool(self.label_set) and self.kind in {"detector", "image_pipeline"}
+
+    def serves(self, profile: str) -> bool:
+        return self.profile in {profile, ANY_PROFILE}
 
     @property
     def boxes_input(self) -> ImageInput:
-        """The image tensor in whose frame the `boxes` output lies. Raises ModelInvalid where there is none."""
+        """The image tensor in whose frame the boxes lie. Raises ModelInvalid where there is none."""
+        if self.head and len(self.image_inputs) == 1:
+            return self.image_inputs[0]
         frame = next((entry.get("frame") for entry in self.raw["outputs"] if entry["name"] == "boxes"), None)
         for image_input in self.image_inputs:
             if image_input.name == frame:
@@ -115,6 +156,7 @@ class ModelManifest:
                 score_threshold=float(raw.get("score_threshold", 0.0)),
                 nms_iou=float(raw.get("nms_iou", 1.0)),
                 max_text_tokens=int((raw.get("tokenizer") or {}).get("max_tokens", 0)),
+                head=_head(raw["head"], raw["outputs"]) if raw.get("head") else None,
                 files=tuple(ModelFile(folder / f["path"], f["sha256"], f["size_bytes"]) for f in raw["files"]),
                 raw=raw,
             )
@@ -131,12 +173,29 @@ class ModelSet:
     models: Mapping[str, ModelManifest]
 
     @classmethod
-    def load(cls, repository: Path) -> "ModelSet":
-        """Read every `*/model.yaml` below `repository`. Raises ModelInvalid when there is none."""
-        manifests = [ModelManifest.load(path.parent) for path in sorted(repository.glob("*/model.yaml"))]
-        if not manifests:
-            raise ModelInvalid(f"no model folders in {repository}")
-        return cls({manifest.name: manifest for manifest in manifests})
+    def load(cls, repository: Path, own: Path | None = None) -> "ModelSet":
+        """Read every `*/model.yaml` below `repository`, and below `own`, the user's.
+
+        Raises ModelInvalid when there is none, for a name given twice, and for one label set of two class lists.
+        """
+        models: dict[str, ModelManifest] = {}
+        for folder in (repository, own) if own is not None else (repository,):
+            manifests = [ModelManifest.load(path.parent) for path in sorted(folder.glob("*/model.yaml"))]
+            if not manifests:
+                raise ModelInvalid(f"no model folders in {folder}")
+            for manifest in manifests:
+                if manifest.name in models:
+                    raise ModelInvalid(f"two model folders are named {manifest.name!r}")
+                models[manifest.name] = manifest
+        first_of: dict[str, ModelManifest] = {}
+        for manifest in models.values():
+            first = first_of.setdefault(manifest.label_set, manifest)
+            if manifest.label_set and first is not manifest and manifest.classes != first.classes:
+                raise ModelInvalid(
+                    f"models {first.name} and {manifest.name} give label set {manifest.label_set} other classes; "
+                    "name one of the sets otherwise"
+                )
+        return cls(models)
 
     def __iter__(self) -> Iterator[ModelManifest]:
         return iter(self.models.values())
@@ -151,6 +210,11 @@ class ModelSet:
             raise InvalidArgument(f"no model {name!r}; there are {', '.join(self.models)}")
         return self.models[name]
 
+    def detectors(self, profile: str) -> list[ModelManifest]:
+        """Models that find boxes, the profile's own first: the first of a label set is the one that labels."""
+        found = [manifest for manifest in self if manifest.detects and manifest.serves(profile)]
+        return sorted(found, key=lambda manifest: manifest.profile != profile)
+
     def of_kind(self, profile: str, *kinds: str) -> ModelManifest:
         """The model of a profile that has one of the kinds, the first kind first. Raises ModelInvalid."""
         for kind in kinds:
@@ -161,10 +225,40 @@ class ModelSet:
 
 
 def _image_input(entry: Mapping[str, Any]) -> ImageInput:
-    fit = entry["fit"]
-    if fit not in {"stretch", "letterbox", "center_crop"}:
-        raise ValueError(f"unknown fit {fit!r}")
-    return ImageInput(entry["name"], int(entry["width"]), int(entry["height"]), fit, int(entry.get("pad_value", 114)))
+    return ImageInput(
+        name=entry["name"],
+        width=_side(entry["width"]),
+        height=_side(entry["height"]),
+        fit=_one_of(entry["fit"], "stretch", "letterbox", "center_crop"),
+        pad_value=int(entry.get("pad_value", 114)),
+        centred=_one_of(entry.get("pad_position", "centre"), "centre", "top_left") == "centre",
+        planar=_one_of(entry.get("layout", "NHWC"), "NHWC", "NCHW") == "NCHW",
+        bgr=_one_of(entry.get("colour", "RGB"), "RGB", "BGR") == "BGR",
+        scale=float(entry.get("scale", 1.0))
+        if _one_of(entry.get("dtype", "uint8"), "uint8", "float32") == "float32"
+        else None,
+    )
+
+
+def _head(entry: Mapping[str, Any], outputs: Sequence[Mapping[str, Any]]) -> Head:
+    output = entry.get("output", outputs[0]["name"])
+    if output not in {known["name"] for known in outputs}:
+        raise ValueError(f"the head reads an output {output!r} that is not listed")
+    strides = tuple(_side(stride) for stride in entry.get("strides", (8, 16, 32)))
+    return Head(_one_of(entry["kind"], "yolox", "yolov5", "yolov8"), output, strides)
+
+
+def _side(value: Any) -> int:
+    if not 1 <= int(value) <= _MAX_INPUT_PX:
+        raise ValueError(f"{value!r} px")
+    return int(value)
+
+
+def _one_of(value: Any, *known: T) -> T:
+    for name in known:
+        if value == name:
+            return name
+    raise ValueError(f"{value!r} is none of {', '.join(map(str, known))}")
 
 
 def _sha256(path: Path) -> str:

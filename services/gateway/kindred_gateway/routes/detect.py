@@ -32,7 +32,7 @@ _FORM_FIELDS = frozenset({"request"})
     response_model=None,
     openapi_extra=request_body(
         DetectBody,
-        {"request": {"type": "string", "description": "JSON: score_threshold, max_detections, classes"}},
+        {"request": {"type": "string", "description": "JSON: score_threshold, nms_iou, tta …"}},
     ),
 )
 async def detect(request: Request, parts: PartsDep, principal: PrincipalDep) -> Response:
@@ -41,24 +41,16 @@ async def detect(request: Request, parts: PartsDep, principal: PrincipalDep) -> 
     if is_multipart(request):
         async with read_form(request, parts.settings, _FORM_FIELDS) as form, parts.pool.slot():
             options = parse_json(form.fields.get("request", "{}"), DetectOptions)
-            call = _call(options)
+            call = options.to_proto()
             call.data = await form.image(parts.settings)
             return _answer(await parts.detector.Detect(call))
     body = await read_json(request, DetectBody)
-    call = _call(body)
+    call = body.to_proto()
     call.blob_key = await _blob_key(parts, principal, body)
     try:
         return _answer(await parts.detector.Detect(call))
     except BlobNotFound:
         raise ImageMissing("the image's bytes are not where they were") from None
-
-
-def _call(options: DetectOptions) -> detector_pb2.DetectRequest:
-    return detector_pb2.DetectRequest(
-        score_threshold=options.score_threshold,
-        max_detections=options.max_detections,
-        classes=options.classes,
-    )
 
 
 async def _blob_key(parts: Parts, principal: PrincipalDep, body: DetectBody) -> str:
@@ -68,12 +60,16 @@ async def _blob_key(parts: Parts, principal: PrincipalDep, body: DetectBody) -> 
 
 
 def _answer(response: detector_pb2.DetectResponse) -> Response:
+    model = f"{response.model_name}/{response.model_version}"
     return json_answer(
         {
             "id": current_request_id(),
-            "labels": [detection_json(item, response.width, response.height) for item in response.detections],
+            "labels": [
+                {**detection_json(item, response.width, response.height), "model": item.model or model}
+                for item in response.detections
+            ],
             "label_set": response.label_set,
-            "model": f"{response.model_name}/{response.model_version}",
+            "model": model,
             "width": response.width,
             "height": response.height,
         }

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"kindred/detector/v1/detector.proto\x12\x13kindred.detector.v1\"A\n\x03\x42ox\x12\r\n\x05x_min\x18\x01 \x01(\x02\x12\r\n\x05y_min\x18\x02 \x01(\x02\x12\r\n\x05x_max\x18\x03 \x01(\x02\x12\r\n\x05y_max\x18\x04 \x01(\x02\"\x8a\x01\n\tDetection\x12%\n\x03\x62ox\x18\x01 \x01(\x0b\x32\x18.kindred.detector.v1.Box\x12\x10\n\x08\x63lass_id\x18\x02 \x01(\x05\x12\x12\n\nclass_name\x18\x03 \x01(\t\x12\r\n\x05score\x18\x04 \x01(\x02\x12\x0e\n\x06source\x18\x05 \x01(\t\x12\x11\n\tagreement\x18\x06 \x01(\x05\"\x97\x01\n\rDetectRequest\x12\x0e\n\x04\x64\x61ta\x18\x01 \x01(\x0cH\x00\x12\x12\n\x08\x62lob_key\x18\x02 \x01(\tH\x00\x12\x1c\n\x0fscore_threshold\x18\x03 \x01(\x02H\x01\x88\x01\x01\x12\x16\n\x0emax_detections\x18\x04 \x01(\x05\x12\x0f\n\x07\x63lasses\x18\x05 \x03(\tB\x07\n\x05imageB\x12\n\x10_score_threshold\"\xa1\x01\n\x0e\x44\x65tectResponse\x12\x32\n\ndetections\x18\x01 \x03(\x0b\x32\x1e.kindred.detector.v1.Detection\x12\x11\n\tlabel_set\x18\x02 \x01(\t\x12\x12\n\nmodel_name\x18\x03 \x01(\t\x12\x15\n\rmodel_version\x18\x04 \x01(\t\x12\r\n\x05width\x18\x05 \x01(\x05\x12\x0e\n\x06height\x18\x06 \x01(\x05\"\x10\n\x0eGetInfoRequest\")\n\x08LabelSet\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x63lasses\x18\x02 \x03(\t\"\x88\x01\n\x0fGetInfoResponse\x12\x12\n\nmodel_name\x18\x01 \x01(\t\x12\x15\n\rmodel_version\x18\x02 \x01(\t\x12\x17\n\x0fscore_threshold\x18\x03 \x01(\x02\x12\x31\n\nlabel_sets\x18\x04 \x03(\x0b\x32\x1d.kindred.detector.v1.LabelSet2\xba\x01\n\x0f\x44\x65tectorService\x12Q\n\x06\x44\x65tect\x12\".kindred.detector.v1.DetectRequest\x1a#.kindred.detector.v1.DetectResponse\x12T\n\x07GetInfo\x12#.kindred.detector.v1.GetInfoRequest\x1a$.kindred.detector.v1.GetInfoResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"kindred/detector/v1/detector.proto\x12\x13kindred.detector.v1\"A\n\x03\x42ox\x12\r\n\x05x_min\x18\x01 \x01(\x02\x12\r\n\x05y_min\x18\x02 \x01(\x02\x12\r\n\x05x_max\x18\x03 \x01(\x02\x12\r\n\x05y_max\x18\x04 \x01(\x02\"\x99\x01\n\tDetection\x12%\n\x03\x62ox\x18\x01 \x01(\x0b\x32\x18.kindred.detector.v1.Box\x12\x10\n\x08\x63lass_id\x18\x02 \x01(\x05\x12\x12\n\nclass_name\x18\x03 \x01(\t\x12\r\n\x05score\x18\x04 \x01(\x02\x12\x0e\n\x06source\x18\x05 \x01(\t\x12\x11\n\tagreement\x18\x06 \x01(\x05\x12\r\n\x05model\x18\x07 \x01(\t\"\x82\x02\n\rDetectRequest\x12\x0e\n\x04\x64\x61ta\x18\x01 \x01(\x0cH\x00\x12\x12\n\x08\x62lob_key\x18\x02 \x01(\tH\x00\x12\x1c\n\x0fscore_threshold\x18\x03 \x01(\x02H\x01\x88\x01\x01\x12\x16\n\x0emax_detections\x18\x04 \x01(\x05\x12\x0f\n\x07\x63lasses\x18\x05 \x03(\t\x12\x14\n\x07nms_iou\x18\x06 \x01(\x02H\x02\x88\x01\x01\x12\x37\n\x0c\x61ugmentation\x18\x07 \x01(\x0b\x32!.kindred.detector.v1.Augmentation\x12\x0e\n\x06models\x18\x08 \x03(\tB\x07\n\x05imageB\x12\n\x10_score_thresholdB\n\n\x08_nms_iou\",\n\x0c\x41ugmentation\x12\x0c\n\x04\x66lip\x18\x01 \x01(\x08\x12\x0e\n\x06scales\x18\x02 \x03(\x02\"\xa1\x01\n\x0e\x44\x65tectResponse\x12\x32\n\ndetections\x18\x01 \x03(\x0b\x32\x1e.kindred.detector.v1.Detection\x12\x11\n\tlabel_set\x18\x02 \x01(\t\x12\x12\n\nmodel_name\x18\x03 \x01(\t\x12\x15\n\rmodel_version\x18\x04 \x01(\t\x12\r\n\x05width\x18\x05 \x01(\x05\x12\x0e\n\x06height\x18\x06 \x01(\x05\"\x10\n\x0eGetInfoRequest\"9\n\x08LabelSet\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x63lasses\x18\x02 \x03(\t\x12\x0e\n\x06models\x18\x03 \x03(\t\"\x88\x01\n\x0fGetInfoResponse\x12\x12\n\nmodel_name\x18\x01 \x01(\t\x12\x15\n\rmodel_version\x18\x02 \x01(\t\x12\x17\n\x0fscore_threshold\x18\x03 \x01(\x02\x12\x31\n\nlabel_sets\x18\x04 \x03(\x0b\x32\x1d.kindred.detector.v1.LabelSet2\xba\x01\n\x0f\x44\x65tectorService\x12Q\n\x06\x44\x65tect\x12\".kindred.detector.v1.DetectRequest\x1a#.kindred.detector.v1.DetectResponse\x12T\n\x07GetInfo\x12#.kindred.detector.v1.GetInfoRequest\x1a$.kindred.detector.v1.GetInfoResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,17 +34,19 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_BOX']._serialized_start=59
   _globals['_BOX']._serialized_end=124
   _globals['_DETECTION']._serialized_start=127
-  _globals['_DETECTION']._serialized_end=265
-  _globals['_DETECTREQUEST']._serialized_start=268
-  _globals['_DETECTREQUEST']._serialized_end=419
-  _globals['_DETECTRESPONSE']._serialized_start=422
-  _globals['_DETECTRESPONSE']._serialized_end=583
-  _globals['_GETINFOREQUEST']._serialized_start=585
-  _globals['_GETINFOREQUEST']._serialized_end=601
-  _globals['_LABELSET']._serialized_start=603
-  _globals['_LABELSET']._serialized_end=644
-  _globals['_GETINFORESPONSE']._serialized_start=647
-  _globals['_GETINFORESPONSE']._serialized_end=783
-  _globals['_DETECTORSERVICE']._serialized_start=786
-  _globals['_DETECTORSERVICE']._serialized_end=972
+  _globals['_DETECTION']._serialized_end=280
+  _globals['_DETECTREQUEST']._serialized_start=283
+  _globals['_DETECTREQUEST']._serialized_end=541
+  _globals['_AUGMENTATION']._serialized_start=543
+  _globals['_AUGMENTATION']._serialized_end=587
+  _globals['_DETECTRESPONSE']._serialized_start=590
+  _globals['_DETECTRESPONSE']._serialized_end=751
+  _globals['_GETINFOREQUEST']._serialized_start=753
+  _globals['_GETINFOREQUEST']._serialized_end=769
+  _globals['_LABELSET']._serialized_start=771
+  _globals['_LABELSET']._serialized_end=828
+  _globals['_GETINFORESPONSE']._serialized_start=831
+  _globals['_GETINFORESPONSE']._serialized_end=967
+  _globals['_DETECTORSERVICE']._serialized_start=970
+  _globals['_DETECTORSERVICE']._serialized_end=1156
 # @@protoc_insertion_point(module_scope)

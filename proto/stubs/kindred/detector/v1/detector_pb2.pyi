@@ -58,6 +58,7 @@ class Detection(_message.Message):
     SCORE_FIELD_NUMBER: _builtins.int
     SOURCE_FIELD_NUMBER: _builtins.int
     AGREEMENT_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
     class_id: _builtins.int
     """position in the label set"""
     class_name: _builtins.str
@@ -67,6 +68,8 @@ class Detection(_message.Message):
     """single | tta | wbf"""
     agreement: _builtins.int
     """how many runs saw it; 1 for a single run"""
+    model: _builtins.str
+    """name/version that saw it, several joined by +; empty where the message around it says so"""
     @_builtins.property
     def box(self) -> Global___Box: ...
     def __init__(
@@ -78,10 +81,11 @@ class Detection(_message.Message):
         score: _builtins.float = ...,
         source: _builtins.str = ...,
         agreement: _builtins.int = ...,
+        model: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["box", b"box"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement", "box", b"box", "class_id", b"class_id", "class_name", b"class_name", "score", b"score", "source", b"source"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement", "box", b"box", "class_id", b"class_id", "class_name", b"class_name", "model", b"model", "score", b"score", "source", b"source"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -96,6 +100,9 @@ class DetectRequest(_message.Message):
     SCORE_THRESHOLD_FIELD_NUMBER: _builtins.int
     MAX_DETECTIONS_FIELD_NUMBER: _builtins.int
     CLASSES_FIELD_NUMBER: _builtins.int
+    NMS_IOU_FIELD_NUMBER: _builtins.int
+    AUGMENTATION_FIELD_NUMBER: _builtins.int
+    MODELS_FIELD_NUMBER: _builtins.int
     data: _builtins.bytes
     """an encoded image"""
     blob_key: _builtins.str
@@ -104,9 +111,19 @@ class DetectRequest(_message.Message):
     """default: the model's own"""
     max_detections: _builtins.int
     """default 100"""
+    nms_iou: _builtins.float
+    """default: each model's own"""
     @_builtins.property
     def classes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """keep only these; empty: all"""
+
+    @_builtins.property
+    def augmentation(self) -> Global___Augmentation:
+        """unset: one look at the image as it is"""
+
+    @_builtins.property
+    def models(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """empty: the profile's; several, of one label set: fused"""
 
     def __init__(
         self,
@@ -116,21 +133,56 @@ class DetectRequest(_message.Message):
         score_threshold: _builtins.float | None = ...,
         max_detections: _builtins.int = ...,
         classes: _abc.Iterable[_builtins.str] | None = ...,
+        nms_iou: _builtins.float | None = ...,
+        augmentation: Global___Augmentation | None = ...,
+        models: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_score_threshold", b"_score_threshold", "blob_key", b"blob_key", "data", b"data", "image", b"image", "score_threshold", b"score_threshold"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_nms_iou", b"_nms_iou", "_score_threshold", b"_score_threshold", "augmentation", b"augmentation", "blob_key", b"blob_key", "data", b"data", "image", b"image", "nms_iou", b"nms_iou", "score_threshold", b"score_threshold"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_score_threshold", b"_score_threshold", "blob_key", b"blob_key", "classes", b"classes", "data", b"data", "image", b"image", "max_detections", b"max_detections", "score_threshold", b"score_threshold"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_nms_iou", b"_nms_iou", "_score_threshold", b"_score_threshold", "augmentation", b"augmentation", "blob_key", b"blob_key", "classes", b"classes", "data", b"data", "image", b"image", "max_detections", b"max_detections", "models", b"models", "nms_iou", b"nms_iou", "score_threshold", b"score_threshold"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__nms_iou: _TypeAlias = _typing.Literal["nms_iou"]  # noqa: Y015
+    _WhichOneofArgType__nms_iou: _TypeAlias = _typing.Literal["_nms_iou", b"_nms_iou"]  # noqa: Y015
     _WhichOneofReturnType__score_threshold: _TypeAlias = _typing.Literal["score_threshold"]  # noqa: Y015
     _WhichOneofArgType__score_threshold: _TypeAlias = _typing.Literal["_score_threshold", b"_score_threshold"]  # noqa: Y015
     _WhichOneofReturnType_image: _TypeAlias = _typing.Literal["data", "blob_key"]  # noqa: Y015
     _WhichOneofArgType_image: _TypeAlias = _typing.Literal["image", b"image"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__nms_iou) -> _WhichOneofReturnType__nms_iou | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__score_threshold) -> _WhichOneofReturnType__score_threshold | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType_image) -> _WhichOneofReturnType_image | None: ...
 
 Global___DetectRequest: _TypeAlias = DetectRequest  # noqa: Y015
+
+@_typing.final
+class Augmentation(_message.Message):
+    """Further looks at the same image; what they see is fused with what the first one saw."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FLIP_FIELD_NUMBER: _builtins.int
+    SCALES_FIELD_NUMBER: _builtins.int
+    flip: _builtins.bool
+    """left and right exchanged"""
+    @_builtins.property
+    def scales(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """0.5..2 without 1: below 1 the image is shown smaller, above 1 in four larger parts"""
+
+    def __init__(
+        self,
+        *,
+        flip: _builtins.bool = ...,
+        scales: _abc.Iterable[_builtins.float] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["flip", b"flip", "scales", b"scales"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Augmentation: _TypeAlias = Augmentation  # noqa: Y015
 
 @_typing.final
 class DetectResponse(_message.Message):
@@ -144,6 +196,7 @@ class DetectResponse(_message.Message):
     HEIGHT_FIELD_NUMBER: _builtins.int
     label_set: _builtins.str
     model_name: _builtins.str
+    """several: joined by +, as are their versions"""
     model_version: _builtins.str
     width: _builtins.int
     """pixels, EXIF orientation applied"""
@@ -191,18 +244,24 @@ class LabelSet(_message.Message):
 
     NAME_FIELD_NUMBER: _builtins.int
     CLASSES_FIELD_NUMBER: _builtins.int
+    MODELS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     @_builtins.property
     def classes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def models(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """that find its classes; the first one labels what is indexed"""
+
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
         classes: _abc.Iterable[_builtins.str] | None = ...,
+        models: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["classes", b"classes", "name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["classes", b"classes", "models", b"models", "name", b"name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
