@@ -28,6 +28,8 @@ class ProcessSettings(Settings):
     embedder_address: str = "127.0.0.1:7002"
     detector_address: str = "127.0.0.1:7003"
     models_dir: Path = Path("triton_models")
+    own_models_dir: Path | None = None
+    """Model folders of the user's own, beside those of `models_dir`."""
     blobs_url: str = "file://./data/blobs"
     bus_url: str = "sqlite://./data/bus.db"
     log_level: str = "info"
@@ -58,8 +60,12 @@ async def open_bus(stack: AsyncExitStack, process: ProcessSettings) -> Bus:
     return bus
 
 
+def load_models(process: ProcessSettings) -> ModelSet:
+    return ModelSet.load(process.models_dir, process.own_models_dir)
+
+
 async def open_inference(stack: AsyncExitStack, process: ProcessSettings) -> tuple[ModelSet, Inference]:
-    models = ModelSet.load(process.models_dir)
+    models = load_models(process)
     inference = OnnxInference({model.name: model.onnx_path for model in models})
     stack.push_async_callback(inference.aclose)
     return models, inference

@@ -54,13 +54,14 @@ class Worker:
         self._on_poison = on_poison
         self._latest: dict[str, asyncio.Task[None]] = {}  # image_id -> what is being done to it
         self._log = get_logger(settings.group)
+        self._consumer: Consumer | None = None
 
     async def run(self) -> None:
         """Work until cancelled. A cancelled batch is not committed and comes again.
 
         A batch is begun before the one ahead of it has ended, so that no core waits for the slowest image.
         """
-        consumer = await self._bus.consumer(self._settings.topic, self._settings.group)
+        consumer = self._consumer = await self._bus.consumer(self._settings.topic, self._settings.group)
         slots = asyncio.Semaphore(self._settings.concurrency)
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -72,7 +73,12 @@ class Worker:
                         await self._end(ahead, consumer)
                     ahead = batch
         finally:
+            self._consumer = None
             await consumer.aclose()
+
+    async def lag(self) -> int:
+        """Messages that are published and not committed yet; 0 while it does not run."""
+        return await self._consumer.lag() if self._consumer is not None else 0
 
     async def _read(self, consumer: Consumer, timeout_s: float) -> Sequence[Message]:
         return await self._retrying(lambda: consumer.poll(self._settings.batch_size, timeout_s))

@@ -21,10 +21,14 @@ def options_of(request: pb.DetectRequest) -> DetectOptions:
     )
 
 
-def response_of(detected: DetectedImage) -> pb.DetectResponse:
+def detections_of(detected: DetectedImage) -> list[pb.Detection]:
     classes = detected.models[0].classes
+    return [_detection(found, classes) for found in detected.boxes]
+
+
+def response_of(detected: DetectedImage) -> pb.DetectResponse:
     return pb.DetectResponse(
-        detections=[_detection(found, classes) for found in detected.boxes],
+        detections=detections_of(detected),
         label_set=detected.models[0].label_set,
         model_name="+".join(model.name for model in detected.models),
         model_version="+".join(model.version for model in detected.models),

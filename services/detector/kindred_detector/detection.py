@@ -69,7 +69,7 @@ class Detector:
         """Raises the image errors of kindred_kit.errors, InvalidArgument, UnknownLabel, ModelInvalid, Unavailable."""
         options.check()
         models = options.chosen(self.models, self.default)
-        wanted = options.class_ids(models[0])
+        wanted = options.class_ids(models[0], self.models.values())
         threshold = options.score_threshold if options.score_threshold is not None else models[0].score_threshold
         looks = options.augmentation.runs()
         pixels = await self._pixels(data, models, options.augmentation.zoom)

@@ -1,11 +1,11 @@
 """What a caller may ask of a detection."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from kindred_detector.views import Augmentation
 from kindred_kit.errors import InvalidArgument, UnknownLabel
-from kindred_kit.models import ModelManifest
+from kindred_kit.models import ModelManifest, class_key, closest_classes
 
 DEFAULT_DETECTIONS, MAX_DETECTIONS = 100, 300
 MAX_MODELS = 3
@@ -54,12 +54,14 @@ class DetectOptions:
             )
         return chosen
 
-    def class_ids(self, model: ModelManifest) -> frozenset[int] | None:
-        """Ids of `classes`, None for all. Raises UnknownLabel."""
+    def class_ids(self, model: ModelManifest, models: Iterable[ModelManifest]) -> frozenset[int] | None:
+        """Ids of `classes`, None for all. Raises UnknownLabel, naming the closest classes of all `models`."""
         if not self.classes:
             return None
-        ids = {name: class_id for class_id, name in enumerate(model.classes)}
+        ids = {class_key(name): class_id for class_id, name in enumerate(model.classes)}
         for name in self.classes:
-            if name not in ids:
-                raise UnknownLabel(f"label set {model.label_set} has no class {name[:80]!r}", pointer="/classes")
-        return frozenset(ids[name] for name in self.classes)
+            if class_key(name) not in ids:
+                close = closest_classes(name, [known for other in models for known in other.classes])
+                hint = f"; did you mean {', '.join(close)}?" if close else ""
+                raise UnknownLabel(f"label set {model.label_set} has no class {name[:80]!r}{hint}", pointer="/classes")
+        return frozenset(ids[class_key(name)] for name in self.classes)

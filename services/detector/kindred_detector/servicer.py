@@ -1,5 +1,6 @@
 """gRPC edge of the detector."""
 
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import grpc
@@ -9,14 +10,16 @@ from kindred.detector.v1 import detector_pb2_grpc
 from kindred_detector.convert import label_sets_of, options_of, response_of
 from kindred_detector.detection import Detector
 from kindred_kit.ports.blobs import BlobStore
+from kindred_kit.worker import Worker
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
 
 class DetectorServicer(detector_pb2_grpc.DetectorServiceServicer):
-    def __init__(self, detector: Detector, blobs: BlobStore) -> None:
+    def __init__(self, detector: Detector, blobs: BlobStore, workers: Sequence[Worker]) -> None:
         self._detector = detector
         self._blobs = blobs
+        self._workers = workers
 
     async def Detect(self, request: pb.DetectRequest, context: Context) -> pb.DetectResponse:
         data = await self._blobs.get(request.blob_key) if request.blob_key else request.data
@@ -29,4 +32,5 @@ class DetectorServicer(detector_pb2_grpc.DetectorServiceServicer):
             model_version=model.version,
             score_threshold=model.score_threshold,
             label_sets=label_sets_of(list(self._detector.models.values())),
+            pending=sum([await worker.lag() for worker in self._workers]),
         )

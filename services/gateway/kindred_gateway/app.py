@@ -22,14 +22,14 @@ from kindred_gateway.openapi import install_openapi
 from kindred_gateway.parts import Parts
 from kindred_gateway.pool import DecodePool
 from kindred_gateway.problems import problem_response
-from kindred_gateway.routes import detect, embed, files, images, later, operations, page, search, uploads
+from kindred_gateway.routes import detect, embed, files, images, labels, later, operations, page, search, uploads
 from kindred_gateway.settings import GatewaySettings
 from kindred_gateway.uploads import sweep_for_ever
 from kindred_kit.errors import KindredError
 from kindred_kit.lifecycle import BackgroundTasks
 from kindred_kit.ports.blobs import BlobStore
 
-_ROUTERS = (search, images, files, uploads, detect, embed, operations, later, page)
+_ROUTERS = (search, images, files, uploads, detect, embed, labels, operations, later, page)
 _DESCRIPTION = "Find images by text, by image, by a region of an image, or by a weighted mix of these."
 
 

@@ -79,6 +79,10 @@ class DetectBody(DetectOptions):
         return self
 
 
+class LabelRequestBody(StrictModel):
+    class_name: str = Field(alias="class", min_length=1, max_length=200, description="At most 100 characters")
+
+
 class EmbedBody(StrictModel):
     texts: list[str] = Field(min_length=1, max_length=MAX_TEXTS)
 

@@ -123,7 +123,7 @@ class LabelTerm(_Short):
     class_name: str = Field(alias="class", min_length=1, max_length=100)
     min_score: float = Field(default=0, ge=0, le=1)
     min_count: int = Field(default=1, ge=1, le=5)
-    label_set: str = Field(default="", max_length=100, description="Empty: coco-80")
+    label_set: str = Field(default="", max_length=100, description="Empty: any that has the class, coco-80 first")
 
     def compiled(self) -> search_pb2.LabelTerm:
         return search_pb2.LabelTerm(

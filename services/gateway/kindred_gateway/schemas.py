@@ -161,6 +161,13 @@ class LabelsAnswer(BaseModel):
     labels: list[LabelCount] = Field(description="Most images first")
 
 
+class LabelRequestAnswer(BaseModel):
+    class_: str = Field(alias="class", description="As it was understood")
+    label_sets: list[str] = Field(description="That have the class already: nothing was counted then")
+    requests: int = Field(description="So far, of all accounts")
+    closest: list[str] = Field(description="Known classes that are spelled most like it")
+
+
 class ImageCounts(BaseModel):
     total: int
     indexed: int

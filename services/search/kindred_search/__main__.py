@@ -3,8 +3,7 @@
 import asyncio
 from contextlib import AsyncExitStack
 
-from kindred_kit.models import ModelSet
-from kindred_kit.process import ProcessSettings, open_blobs, open_bus, serve
+from kindred_kit.process import ProcessSettings, load_models, open_blobs, open_bus, serve
 from kindred_search.app import Adapters, build
 from kindred_search.catalogue.engine import open_engine
 from kindred_search.settings import SearchSettings
@@ -13,7 +12,7 @@ from kindred_search.vectors.lancedb_store import LanceDbStore
 
 async def main() -> None:
     process = ProcessSettings()
-    settings = SearchSettings(label_sets=ModelSet.load(process.models_dir).label_sets)
+    settings = SearchSettings(label_sets=load_models(process).label_sets)
     async with AsyncExitStack() as stack:
         engine = open_engine(settings.database_url)
         stack.callback(engine.dispose)

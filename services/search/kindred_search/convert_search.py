@@ -14,7 +14,6 @@ from kindred_search.mixing import unit
 from kindred_search.searching import SearchRequest, Term
 
 MAX_LIMIT = 100
-DEFAULT_LABEL_SET = "coco-80"
 _MAX_TERMS = 32
 _MAX_WEIGHT = 1_000.0
 _MAX_EXCLUDED = 1_000
@@ -23,7 +22,7 @@ _MAX_FILTER_DEPTH = 4
 _MAX_VALUES = 200
 _MAX_DIGEST = 200
 
-ResolveClass = Callable[[str, str], Awaitable[int]]
+ResolveClass = Callable[[str, str], Awaitable[tuple[str, int]]]
 """(label set, class name) -> class id; raises UnknownLabel."""
 
 _TEXT_FIELDS = {"license", "origin", "format"}
@@ -107,9 +106,10 @@ async def _label(term: pb.LabelTerm, resolve: ResolveClass, pointer: str) -> Lab
     count = term.min_count or 1
     if not 1 <= count <= labels.MAX_COUNT:
         raise InvalidFilter(f"min_count lies between 1 and {labels.MAX_COUNT}", pointer=f"{pointer}/min_count")
-    label_set = term.label_set or DEFAULT_LABEL_SET
     try:
-        class_id = await resolve(labels.require_label_set(label_set), term.class_name)
+        if term.label_set:
+            labels.require_label_set(term.label_set)
+        label_set, class_id = await resolve(term.label_set, term.class_name)
     except KindredError as error:
         error.pointer = pointer
         raise

@@ -12,6 +12,7 @@ from kindred_search.catalogue.catalogue import Catalogue
 from kindred_search.classes import Classes
 from kindred_search.indexes import Indexes
 from kindred_search.ingest import Ingest
+from kindred_search.label_requests import LabelRequests
 from kindred_search.reindex import Reindexer
 from kindred_search.searching import Searcher
 from kindred_search.vectors.port import VectorStore
@@ -39,6 +40,7 @@ class SearchServicer(search_pb2_grpc.SearchServiceServicer):
         self._searcher = searcher
         self._reindexer = reindexer
         self._classes = classes
+        self._label_requests = LabelRequests(catalogue, classes)
 
     async def AcceptImages(self, request: pb.AcceptImagesRequest, context: Any) -> pb.AcceptImagesResponse:
         owner = convert.owner_of(request.principal)
@@ -101,6 +103,14 @@ class SearchServicer(search_pb2_grpc.SearchServiceServicer):
                 for c in counted
             ]
         )
+
+    async def AddLabelRequest(self, request: pb.AddLabelRequestRequest, context: Any) -> pb.AddLabelRequestResponse:
+        return await self._label_requests.add(convert.owner_of(request.principal), request.class_name)
+
+    async def ListLabelRequests(
+        self, request: pb.ListLabelRequestsRequest, context: Any
+    ) -> pb.ListLabelRequestsResponse:
+        return await self._label_requests.listed()
 
     async def GetStatus(self, request: pb.GetStatusRequest, context: Any) -> pb.GetStatusResponse:
         owner = convert.owner_of(request.principal)

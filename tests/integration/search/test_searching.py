@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from support.search_service import SPACE, SearchService, embedding, image_id, new_image, unit, vector
 
+from kindred.detector.v1 import detector_pb2
 from kindred.search.v1 import search_pb2 as pb
 from kindred_kit.errors import ImageNotFound, InvalidArgument, InvalidFilter, SpaceMismatch, UnknownLabel
+from kindred_search.catalogue import label_requests
 
 
 def label(name: str, min_score: float = 0, min_count: int = 0) -> pb.LabelTerm:
@@ -155,6 +157,69 @@ async def test_an_unknown_class_names_the_closest_ones(service: SearchService) -
     with pytest.raises(UnknownLabel, match="openimages-600"):
         await service.search(
             "a", filter=pb.Filter(labels_any=[pb.LabelTerm(label_set="openimages-600", class_name="dog")])
+        )
+
+
+async def test_two_label_sets_side_by_side(service: SearchService) -> None:
+    await service.add("both", boxes=[("dog", 0.9)])
+    own = pb.PutDerivedRequest(image_id=image_id("both"), seq=1)
+    forklift = detector_pb2.Detection(class_id=0, class_name="Fork lift", score=0.8, source="single", agreement=1)
+    forklift.box.CopyFrom(detector_pb2.Box(x_max=0.5, y_max=0.5))
+    own.labels.add(label_set="warehouse", model_name="own", model_version="3", detections=[forklift])
+    assert not (await service.stub.PutDerived(own)).stale
+    await service.settle()
+    both = pb.Filter(labels_all=[label("dog"), pb.LabelTerm(label_set="warehouse", class_name="fork lift")])
+    [hit] = (await service.search("both", filter=both)).hits
+    assert {(found.label_set, found.model_name, found.detection.class_name) for found in hit.image.labels} == {
+        ("coco-80", "det", "dog"),
+        ("warehouse", "own", "Fork lift"),
+    }
+    # no set named: any that has the class
+    assert len((await service.search("both", filter=pb.Filter(labels_all=[label("FORK_LIFT")]))).hits) == 1
+    with pytest.raises(UnknownLabel, match=r"no label set has a class 'forklifts'.*Fork lift \(warehouse\)"):
+        await service.search("both", filter=pb.Filter(labels_all=[label("forklifts")]))
+
+
+async def test_missing_classes_are_asked_for_and_counted(service: SearchService) -> None:
+    async def ask(owner: str, name: str) -> pb.AddLabelRequestResponse:
+        return await service.stub.AddLabelRequest(
+            pb.AddLabelRequestRequest(principal=pb.Principal(owner=owner), class_name=name)
+        )
+
+    first = await ask("ada", "  Violin\u200b\x07 ")
+    assert (first.class_name, first.requests, list(first.label_sets)) == ("Violin", 1, [])
+    await ask("ada", "violin")
+    assert (await ask("bob", "VIOLIN")).requests == 3
+    assert (await ask("bob", "motorbike")).closest[0] == "motorcycle"
+    known = await ask("ada", "Dog")
+    assert (known.requests, list(known.label_sets)) == (0, ["coco-80"])
+    entries = (await service.stub.ListLabelRequests(pb.ListLabelRequestsRequest())).entries
+    assert [(entry.class_name, entry.requests, entry.owners) for entry in entries] == [
+        ("violin", 3, 2),
+        ("motorbike", 1, 1),
+    ]
+    assert entries[0].last_requested_at_ms > 1_600_000_000_000
+
+
+@pytest.mark.parametrize("name", ["", "   ", "\x00\x07", "x" * 101, "!?", "\u202e\u200b"])
+async def test_a_request_has_to_name_a_class(service: SearchService, name: str) -> None:
+    with pytest.raises(InvalidArgument):
+        await service.stub.AddLabelRequest(
+            pb.AddLabelRequestRequest(principal=pb.Principal(owner="ada"), class_name=name)
+        )
+
+
+async def test_an_account_cannot_fill_the_operators_list(
+    service: SearchService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(label_requests, "MAX_OF_OWNER", 2)
+    for name in ("violin", "cello", "violin"):
+        await service.stub.AddLabelRequest(
+            pb.AddLabelRequestRequest(principal=pb.Principal(owner="ada"), class_name=name)
+        )
+    with pytest.raises(InvalidArgument, match="2 classes"):
+        await service.stub.AddLabelRequest(
+            pb.AddLabelRequestRequest(principal=pb.Principal(owner="ada"), class_name="viola")
         )
 
 

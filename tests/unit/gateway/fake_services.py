@@ -179,6 +179,13 @@ class FakeSearch(search_pb2_grpc.SearchServiceServicer):
         count = search_pb2.ListLabelsResponse.LabelCount(label_set="coco-80", class_name="dog", images=2, boxes=3)
         return search_pb2.ListLabelsResponse(labels=[count])
 
+    async def AddLabelRequest(self, request: Any, context: Any) -> Any:
+        self._begin(request)
+        known = ["coco-80"] if request.class_name in CLASSES else []
+        return search_pb2.AddLabelRequestResponse(
+            class_name=request.class_name, label_sets=known, requests=0 if known else 7, closest=["cat"]
+        )
+
     async def GetStatus(self, request: Any, context: Any) -> Any:
         self._begin(request)
         return search_pb2.GetStatusResponse(images=len(self.records), indexed=len(self.records), space=self.space)

@@ -170,7 +170,7 @@ async def test_an_unexpected_error_says_nothing_about_the_inside(
     def broken(*_: object) -> None:
         raise RuntimeError("secret at /srv/kindred/secret.py")
 
-    monkeypatch.setattr("kindred_gateway.routes.operations.label_counts_json", broken)
+    monkeypatch.setattr("kindred_gateway.routes.labels.label_counts_json", broken)
     with caplog.at_level(logging.CRITICAL):
         answer = await gateway.http.get("/v1/labels")
     assert (answer.status_code, answer.json()["code"]) == (500, "internal")

@@ -67,6 +67,21 @@ async def test_detect_needs_one_source(gateway: Gateway, body: dict[str, str]) -
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid_argument")
 
 
+async def test_a_class_is_asked_for(gateway: Gateway) -> None:
+    asked = await gateway.http.post("/v1/label-requests", json={"class": "violin"})
+    assert asked.status_code == 201
+    assert asked.json() == {"class": "violin", "label_sets": [], "requests": 7, "closest": ["cat"]}
+    assert gateway.search.principals[-1] == "local"
+    known = await gateway.http.post("/v1/label-requests", json={"class": "dog"})
+    assert (known.status_code, known.json()["label_sets"]) == (200, ["coco-80"])
+
+
+@pytest.mark.parametrize("body", [{}, {"class": ""}, {"class": 1}, {"class": "x" * 201}, {"class": "x", "owner": "y"}])
+async def test_a_request_for_no_class(gateway: Gateway, body: dict[str, object]) -> None:
+    answer = await gateway.http.post("/v1/label-requests", json=body)
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_argument")
+
+
 async def test_embed(gateway: Gateway) -> None:
     texts = (await gateway.http.post("/v1/embed", json={"texts": ["a", "b"]})).json()
     assert (len(texts["embeddings"]), texts["dimension"], texts["space"]) == (2, 4, "fake-1")

@@ -17,7 +17,7 @@ async def test_the_document_is_valid_and_complete(gateway: Gateway) -> None:
     assert set(paths) >= {
         "/v1/search", "/v1/images", "/v1/images/{image_id}", "/v1/images/{image_id}/file",
         "/v1/images/{image_id}/thumb", "/v1/images/{image_id}/similar", "/v1/uploads", "/v1/detect", "/v1/embed",
-        "/v1/labels", "/v1/status", "/healthz", "/readyz", "/metrics",
+        "/v1/labels", "/v1/label-requests", "/v1/status", "/healthz", "/readyz", "/metrics",
     }  # fmt: skip
     for path, methods in paths.items():
         for method, operation in methods.items():
@@ -45,6 +45,7 @@ async def test_answers_fit_the_schema(gateway: Gateway) -> None:
         schemas.ImageAnswer: await get(f"/v1/images/{image_id}"),
         schemas.AcceptedAnswer: await post("/v1/images", files={"file": noise_jpeg(1)}),
         schemas.UploadAnswer: await post("/v1/uploads", files={"file": noise_jpeg(1)}),
+        schemas.LabelRequestAnswer: await post("/v1/label-requests", json={"class": "violin"}),
         schemas.DetectAnswer: await post("/v1/detect", files={"file": noise_jpeg(1)}),
         schemas.EmbedAnswer: await post("/v1/embed", json={"texts": ["a"]}),
         schemas.LabelsAnswer: await get("/v1/labels"),

@@ -1,4 +1,4 @@
-"""Labels, status, health, metrics, the API's own description."""
+"""Status, health, metrics, the API's own description."""
 
 import asyncio
 from collections.abc import Awaitable
@@ -14,21 +14,13 @@ from kindred.search.v1 import search_pb2
 from kindred_gateway.answers import json_answer, problems
 from kindred_gateway.health import part_states
 from kindred_gateway.parts import PartsDep
-from kindred_gateway.presentation import label_counts_json
 from kindred_gateway.principals import PrincipalDep
 from kindred_gateway.problems import problem_response
-from kindred_gateway.schemas import HealthAnswer, LabelsAnswer, ReadyAnswer, StatusAnswer
+from kindred_gateway.schemas import HealthAnswer, ReadyAnswer, StatusAnswer
 from kindred_kit.errors import KindredError, Unavailable
 
 router = APIRouter(tags=["operations"])
 T = TypeVar("T")
-
-
-@router.get("/v1/labels", responses={200: {"model": LabelsAnswer}, **problems()}, response_model=None)
-async def list_labels(parts: PartsDep, principal: PrincipalDep) -> Response:
-    """Classes that occur in the gallery, with their numbers of images and boxes."""
-    request = search_pb2.ListLabelsRequest(principal=principal)
-    return json_answer(label_counts_json(await parts.search.ListLabels(request)))
 
 
 @router.get("/v1/status", responses={200: {"model": StatusAnswer}, **problems()}, response_model=None)

@@ -174,10 +174,12 @@ def _some_hidden(connection: Connection, owner: str) -> bool:
     )
 
 
-def classes(connection: Connection, label_set: str) -> dict[str, int]:
-    """Class name -> class id, as the detections say."""
-    query = select(*detections.c["class_name", "class_id"]).where(detections.c.label_set == label_set).distinct()
-    return {row.class_name: row.class_id for row in connection.execute(query)}
+def classes(connection: Connection) -> dict[str, dict[str, int]]:
+    """Label set -> class name -> class id, as the detections say."""
+    found: dict[str, dict[str, int]] = defaultdict(dict)
+    for row in connection.execute(select(*detections.c["label_set", "class_name", "class_id"]).distinct()):
+        found[row.label_set][row.class_name] = row.class_id
+    return dict(found)
 
 
 def counts(connection: Connection, owner: str) -> Counts:

@@ -130,3 +130,15 @@ collections = Table(
     Column("dimension", Integer, nullable=False),
     Column("state", String(16), nullable=False),  # building | active | dropping
 )
+
+# Classes that no label set has and that accounts asked for; `class_key` is the name without case.
+label_requests = Table(
+    "label_requests",
+    metadata,
+    Column("owner", String(64), primary_key=True),
+    Column("class_key", String(400), primary_key=True),
+    Column("requests", BigInteger, nullable=False),
+    Column("first_at_ms", BigInteger, nullable=False),
+    Column("last_at_ms", BigInteger, nullable=False),
+    Index("ix_label_requests_class", "class_key"),
+)

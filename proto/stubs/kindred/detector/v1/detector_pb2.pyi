@@ -275,9 +275,12 @@ class GetInfoResponse(_message.Message):
     MODEL_VERSION_FIELD_NUMBER: _builtins.int
     SCORE_THRESHOLD_FIELD_NUMBER: _builtins.int
     LABEL_SETS_FIELD_NUMBER: _builtins.int
+    PENDING_FIELD_NUMBER: _builtins.int
     model_name: _builtins.str
     model_version: _builtins.str
     score_threshold: _builtins.float
+    pending: _builtins.int
+    """images that wait for labels of further sets"""
     @_builtins.property
     def label_sets(self) -> _containers.RepeatedCompositeFieldContainer[Global___LabelSet]: ...
     def __init__(
@@ -287,10 +290,11 @@ class GetInfoResponse(_message.Message):
         model_version: _builtins.str = ...,
         score_threshold: _builtins.float = ...,
         label_sets: _abc.Iterable[Global___LabelSet] | None = ...,
+        pending: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["label_sets", b"label_sets", "model_name", b"model_name", "model_version", b"model_version", "score_threshold", b"score_threshold"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["label_sets", b"label_sets", "model_name", b"model_name", "model_version", b"model_version", "pending", b"pending", "score_threshold", b"score_threshold"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -972,7 +972,7 @@ class LabelTerm(_message.Message):
     MIN_SCORE_FIELD_NUMBER: _builtins.int
     MIN_COUNT_FIELD_NUMBER: _builtins.int
     label_set: _builtins.str
-    """empty: coco-80"""
+    """empty: coco-80, then any set that has the class"""
     class_name: _builtins.str
     min_score: _builtins.float
     """0: whatever was stored"""
@@ -1230,6 +1230,139 @@ class ListLabelsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListLabelsResponse: _TypeAlias = ListLabelsResponse  # noqa: Y015
+
+@_typing.final
+class AddLabelRequestRequest(_message.Message):
+    """A class that no label set has, and that somebody would like to see found."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PRINCIPAL_FIELD_NUMBER: _builtins.int
+    CLASS_NAME_FIELD_NUMBER: _builtins.int
+    class_name: _builtins.str
+    """at most 100 characters after cleaning"""
+    @_builtins.property
+    def principal(self) -> Global___Principal: ...
+    def __init__(
+        self,
+        *,
+        principal: Global___Principal | None = ...,
+        class_name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["principal", b"principal"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["class_name", b"class_name", "principal", b"principal"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AddLabelRequestRequest: _TypeAlias = AddLabelRequestRequest  # noqa: Y015
+
+@_typing.final
+class AddLabelRequestResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CLASS_NAME_FIELD_NUMBER: _builtins.int
+    LABEL_SETS_FIELD_NUMBER: _builtins.int
+    REQUESTS_FIELD_NUMBER: _builtins.int
+    CLOSEST_FIELD_NUMBER: _builtins.int
+    class_name: _builtins.str
+    """as it was understood"""
+    requests: _builtins.int
+    """so far, of all accounts"""
+    @_builtins.property
+    def label_sets(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """that have it already: nothing was counted then"""
+
+    @_builtins.property
+    def closest(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """known classes that are spelled most like it"""
+
+    def __init__(
+        self,
+        *,
+        class_name: _builtins.str = ...,
+        label_sets: _abc.Iterable[_builtins.str] | None = ...,
+        requests: _builtins.int = ...,
+        closest: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["class_name", b"class_name", "closest", b"closest", "label_sets", b"label_sets", "requests", b"requests"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AddLabelRequestResponse: _TypeAlias = AddLabelRequestResponse  # noqa: Y015
+
+@_typing.final
+class ListLabelRequestsRequest(_message.Message):
+    """For the operator: of all accounts, without who they are."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListLabelRequestsRequest: _TypeAlias = ListLabelRequestsRequest  # noqa: Y015
+
+@_typing.final
+class ListLabelRequestsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class Entry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        CLASS_NAME_FIELD_NUMBER: _builtins.int
+        REQUESTS_FIELD_NUMBER: _builtins.int
+        OWNERS_FIELD_NUMBER: _builtins.int
+        LAST_REQUESTED_AT_MS_FIELD_NUMBER: _builtins.int
+        LABEL_SETS_FIELD_NUMBER: _builtins.int
+        class_name: _builtins.str
+        requests: _builtins.int
+        owners: _builtins.int
+        last_requested_at_ms: _builtins.int
+        @_builtins.property
+        def label_sets(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+            """that have it by now"""
+
+        def __init__(
+            self,
+            *,
+            class_name: _builtins.str = ...,
+            requests: _builtins.int = ...,
+            owners: _builtins.int = ...,
+            last_requested_at_ms: _builtins.int = ...,
+            label_sets: _abc.Iterable[_builtins.str] | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["class_name", b"class_name", "label_sets", b"label_sets", "last_requested_at_ms", b"last_requested_at_ms", "owners", b"owners", "requests", b"requests"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    ENTRIES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def entries(self) -> _containers.RepeatedCompositeFieldContainer[Global___ListLabelRequestsResponse.Entry]:
+        """most requests first, at most 1,000"""
+
+    def __init__(
+        self,
+        *,
+        entries: _abc.Iterable[Global___ListLabelRequestsResponse.Entry] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entries", b"entries"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListLabelRequestsResponse: _TypeAlias = ListLabelRequestsResponse  # noqa: Y015
 
 @_typing.final
 class GetStatusRequest(_message.Message):

@@ -85,6 +85,16 @@ class SearchServiceStub(object):
                 request_serializer=kindred_dot_search_dot_v1_dot_search__pb2.ListLabelsRequest.SerializeToString,
                 response_deserializer=kindred_dot_search_dot_v1_dot_search__pb2.ListLabelsResponse.FromString,
                 _registered_method=True)
+        self.AddLabelRequest = channel.unary_unary(
+                '/kindred.search.v1.SearchService/AddLabelRequest',
+                request_serializer=kindred_dot_search_dot_v1_dot_search__pb2.AddLabelRequestRequest.SerializeToString,
+                response_deserializer=kindred_dot_search_dot_v1_dot_search__pb2.AddLabelRequestResponse.FromString,
+                _registered_method=True)
+        self.ListLabelRequests = channel.unary_unary(
+                '/kindred.search.v1.SearchService/ListLabelRequests',
+                request_serializer=kindred_dot_search_dot_v1_dot_search__pb2.ListLabelRequestsRequest.SerializeToString,
+                response_deserializer=kindred_dot_search_dot_v1_dot_search__pb2.ListLabelRequestsResponse.FromString,
+                _registered_method=True)
         self.GetStatus = channel.unary_unary(
                 '/kindred.search.v1.SearchService/GetStatus',
                 request_serializer=kindred_dot_search_dot_v1_dot_search__pb2.GetStatusRequest.SerializeToString,
@@ -163,9 +173,21 @@ class SearchServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def GetStatus(self, request, context):
+    def AddLabelRequest(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListLabelRequests(self, request, context):
         """Operate.
         """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetStatus(self, request, context):
+        """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -228,6 +250,16 @@ def add_SearchServiceServicer_to_server(servicer, server):
                     servicer.ListLabels,
                     request_deserializer=kindred_dot_search_dot_v1_dot_search__pb2.ListLabelsRequest.FromString,
                     response_serializer=kindred_dot_search_dot_v1_dot_search__pb2.ListLabelsResponse.SerializeToString,
+            ),
+            'AddLabelRequest': grpc.unary_unary_rpc_method_handler(
+                    servicer.AddLabelRequest,
+                    request_deserializer=kindred_dot_search_dot_v1_dot_search__pb2.AddLabelRequestRequest.FromString,
+                    response_serializer=kindred_dot_search_dot_v1_dot_search__pb2.AddLabelRequestResponse.SerializeToString,
+            ),
+            'ListLabelRequests': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListLabelRequests,
+                    request_deserializer=kindred_dot_search_dot_v1_dot_search__pb2.ListLabelRequestsRequest.FromString,
+                    response_serializer=kindred_dot_search_dot_v1_dot_search__pb2.ListLabelRequestsResponse.SerializeToString,
             ),
             'GetStatus': grpc.unary_unary_rpc_method_handler(
                     servicer.GetStatus,
@@ -511,6 +543,60 @@ class SearchService(object):
             '/kindred.search.v1.SearchService/ListLabels',
             kindred_dot_search_dot_v1_dot_search__pb2.ListLabelsRequest.SerializeToString,
             kindred_dot_search_dot_v1_dot_search__pb2.ListLabelsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AddLabelRequest(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kindred.search.v1.SearchService/AddLabelRequest',
+            kindred_dot_search_dot_v1_dot_search__pb2.AddLabelRequestRequest.SerializeToString,
+            kindred_dot_search_dot_v1_dot_search__pb2.AddLabelRequestResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListLabelRequests(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kindred.search.v1.SearchService/ListLabelRequests',
+            kindred_dot_search_dot_v1_dot_search__pb2.ListLabelRequestsRequest.SerializeToString,
+            kindred_dot_search_dot_v1_dot_search__pb2.ListLabelRequestsResponse.FromString,
             options,
             channel_credentials,
             insecure,

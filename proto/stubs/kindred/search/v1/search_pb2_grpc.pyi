@@ -45,8 +45,10 @@ class SearchServiceStub:
     ResolvePrefix: _grpc.UnaryUnaryMultiCallable[_search_pb2.ResolvePrefixRequest, _search_pb2.ResolvePrefixResponse]
     Search: _grpc.UnaryUnaryMultiCallable[_search_pb2.SearchRequest, _search_pb2.SearchResponse]
     ListLabels: _grpc.UnaryUnaryMultiCallable[_search_pb2.ListLabelsRequest, _search_pb2.ListLabelsResponse]
-    GetStatus: _grpc.UnaryUnaryMultiCallable[_search_pb2.GetStatusRequest, _search_pb2.GetStatusResponse]
+    AddLabelRequest: _grpc.UnaryUnaryMultiCallable[_search_pb2.AddLabelRequestRequest, _search_pb2.AddLabelRequestResponse]
+    ListLabelRequests: _grpc.UnaryUnaryMultiCallable[_search_pb2.ListLabelRequestsRequest, _search_pb2.ListLabelRequestsResponse]
     """Operate."""
+    GetStatus: _grpc.UnaryUnaryMultiCallable[_search_pb2.GetStatusRequest, _search_pb2.GetStatusResponse]
     Reindex: _grpc.UnaryStreamMultiCallable[_search_pb2.ReindexRequest, _search_pb2.ReindexProgress]
 
 @_typing.type_check_only
@@ -66,8 +68,10 @@ class SearchServiceAsyncStub(SearchServiceStub):
     ResolvePrefix: _aio.UnaryUnaryMultiCallable[_search_pb2.ResolvePrefixRequest, _search_pb2.ResolvePrefixResponse]  # type: ignore[assignment]
     Search: _aio.UnaryUnaryMultiCallable[_search_pb2.SearchRequest, _search_pb2.SearchResponse]  # type: ignore[assignment]
     ListLabels: _aio.UnaryUnaryMultiCallable[_search_pb2.ListLabelsRequest, _search_pb2.ListLabelsResponse]  # type: ignore[assignment]
-    GetStatus: _aio.UnaryUnaryMultiCallable[_search_pb2.GetStatusRequest, _search_pb2.GetStatusResponse]  # type: ignore[assignment]
+    AddLabelRequest: _aio.UnaryUnaryMultiCallable[_search_pb2.AddLabelRequestRequest, _search_pb2.AddLabelRequestResponse]  # type: ignore[assignment]
+    ListLabelRequests: _aio.UnaryUnaryMultiCallable[_search_pb2.ListLabelRequestsRequest, _search_pb2.ListLabelRequestsResponse]  # type: ignore[assignment]
     """Operate."""
+    GetStatus: _aio.UnaryUnaryMultiCallable[_search_pb2.GetStatusRequest, _search_pb2.GetStatusResponse]  # type: ignore[assignment]
     Reindex: _aio.UnaryStreamMultiCallable[_search_pb2.ReindexRequest, _search_pb2.ReindexProgress]  # type: ignore[assignment]
 
 class SearchServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -146,12 +150,26 @@ class SearchServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_search_pb2.ListLabelsResponse, _abc.Awaitable[_search_pb2.ListLabelsResponse]]: ...
 
     @_abc_1.abstractmethod
+    def AddLabelRequest(
+        self,
+        request: _search_pb2.AddLabelRequestRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_search_pb2.AddLabelRequestResponse, _abc.Awaitable[_search_pb2.AddLabelRequestResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def ListLabelRequests(
+        self,
+        request: _search_pb2.ListLabelRequestsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_search_pb2.ListLabelRequestsResponse, _abc.Awaitable[_search_pb2.ListLabelRequestsResponse]]:
+        """Operate."""
+
+    @_abc_1.abstractmethod
     def GetStatus(
         self,
         request: _search_pb2.GetStatusRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_search_pb2.GetStatusResponse, _abc.Awaitable[_search_pb2.GetStatusResponse]]:
-        """Operate."""
+    ) -> _typing.Union[_search_pb2.GetStatusResponse, _abc.Awaitable[_search_pb2.GetStatusResponse]]: ...
 
     @_abc_1.abstractmethod
     def Reindex(
