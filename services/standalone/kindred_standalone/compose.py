@@ -127,7 +127,9 @@ class Standalone:
 
         detector = await kindred_detector.app.build(
             DetectorSettings(profile=self._settings.profile),
-            kindred_detector.app.Adapters(adapters.inference, adapters.models, adapters.blobs),
+            kindred_detector.app.Adapters(
+                adapters.inference, adapters.models, adapters.blobs, adapters.bus, search_channel
+            ),
         )
         await self._run(detector)
         await self._serve("detector", detector.registrations)
@@ -151,7 +153,7 @@ class Standalone:
         self._ownership.announce(url_of(self._listener) if self._listener is not None else "")
 
     async def _adapters(self, directory: DataDirectory) -> Adapters:
-        models = ModelSet.load(self._settings.model_repository)
+        models = self._settings.load_models()
         blobs = FileReferences(ObjectBlobStore.local(directory.blobs), self._settings.max_image_bytes)
         self._stack.push_async_callback(blobs.aclose)
         inference = OnnxInference({model.name: model.onnx_path for model in models})

@@ -9,12 +9,17 @@ from kindred_kit.settings import Settings
 
 if TYPE_CHECKING:
     from kindred_kit.imaging import ImageLimits
+    from kindred_kit.models import ModelSet
 
 
 class StandaloneSettings(Settings):
-    """`models_dir` is the model repository; without it, the one beside this package's source."""
+    """`models_dir` is the model repository; without it, the one beside this package's source.
+
+    `own_models_dir` holds model folders of the user's own, used beside it.
+    """
 
     models_dir: Path | None = None
+    own_models_dir: Path | None = None
     profile: str = "lite"
     log_level: str = "error"
     log_json: bool = False
@@ -27,6 +32,12 @@ class StandaloneSettings(Settings):
     @property
     def model_repository(self) -> Path:
         return self.models_dir or Path(__file__).resolve().parents[3] / "triton_models"
+
+    def load_models(self) -> ModelSet:
+        """Raises ModelInvalid."""
+        from kindred_kit.models import ModelSet
+
+        return ModelSet.load(self.model_repository, self.own_models_dir)
 
     @property
     def limits(self) -> ImageLimits:

@@ -35,10 +35,10 @@ def hits_table(hits: Sequence[ShownHit], title: str = "", *, width: int = 200) -
     return table
 
 
-def failures_table(failures: Sequence[Problem], *, width: int = 200) -> Table:
+def failures_table(failures: Sequence[Problem], wanted: str = "indexed", *, width: int = 200) -> Table:
     """file, reason; the first fifty."""
     room = max(_LEAST_PATH_COLUMNS, width - _REASON_COLUMNS)
-    table = Table(title=f"{count_text(len(failures), 'file')} could not be indexed", title_justify="left")
+    table = Table(title=f"{count_text(len(failures), 'file')} could not be {wanted}", title_justify="left")
     table.add_column("file", overflow="fold")
     table.add_column("reason")
     table.add_column("detail", overflow="fold")

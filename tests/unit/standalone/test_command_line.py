@@ -39,7 +39,9 @@ def test_a_client_imports_neither_models_nor_stores() -> None:
     assert done.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("command", ["index", "search", "show", "rm", "status", "reindex", "serve", "models", "demo"])
+@pytest.mark.parametrize(
+    "command", ["index", "search", "show", "rm", "status", "reindex", "serve", "models", "label", "labels", "demo"]
+)
 def test_every_command_has_help(command: str) -> None:
     result = CliRunner().invoke(app, [command, "--help"])
     assert result.exit_code == 0

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from kindred_standalone.cli import demo, images, index, models, operate, search, serve
+from kindred_standalone.cli import demo, images, index, label, labels, models, operate, search, serve
 from kindred_standalone.cli.failure import say
 from kindred_standalone.cli.options import GlobalDataDirOption, remember
 
@@ -27,12 +27,14 @@ def _all(context: typer.Context, data_dir: GlobalDataDirOption = None) -> None:
 
 
 app.command("index")(index.index)
+app.command("label")(label.label)
 app.command("search")(search.search)
 app.command("show")(images.show)
 app.command("rm")(images.rm)
 app.command("status")(operate.status)
 app.command("reindex")(operate.reindex)
 app.command("serve")(serve.serve)
+app.add_typer(labels.app, name="labels")
 app.add_typer(models.app, name="models")
 app.command("demo")(demo.demo)
 

@@ -20,7 +20,7 @@ _HINTS = {
     "index_damaged": "Run the same command again. If this comes back:  kindred reindex",
     "deadline_exceeded": "The machine may be busy. Run the same command again.",
     "model_invalid": "See which file is wrong with:  kindred models verify",
-    "label_unknown": "kindred status lists the labels that were found.",
+    "label_unknown": "kindred status lists what was found. Ask for a missing class with:  kindred labels request CLASS",
     "image_not_found": "kindred search --json prints the ids of its hits.",
     "not_available": "This is designed, but not built yet.",
     "space_mismatch": "The gallery was indexed with another model. Index into a new --data-dir.",

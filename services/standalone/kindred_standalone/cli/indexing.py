@@ -54,7 +54,18 @@ async def index_paths(
                 free_bytes=lambda: free_bytes(directory.root),
             )
             await indexer.run(found.candidates)
+            await _further_labels(session)
     return summary
+
+
+async def _further_labels(session: Session) -> None:
+    """Wait until the models of further label sets have seen all images too; they are not in the embedder's pass."""
+    from kindred.detector.v1 import detector_pb2
+
+    request = detector_pb2.GetInfoRequest()
+    # another process may own the gallery: there is no event to wait for
+    while (await session.call(lambda node: node.detector.GetInfo(request))).pending:  # noqa: ASYNC110
+        await asyncio.sleep(_REFRESH_S)
 
 
 @asynccontextmanager

@@ -15,12 +15,11 @@ def list_models(as_json: JsonOption = False) -> None:
     import orjson
     from rich.table import Table
 
-    from kindred_kit.models import ModelSet
     from kindred_standalone.cli.running import out
     from kindred_standalone.settings import StandaloneSettings
     from kindred_standalone.text import size_text
 
-    models = ModelSet.load(StandaloneSettings().model_repository)
+    models = StandaloneSettings().load_models()
     if as_json:
         fields = ("name", "version", "profile", "kind", "space", "dimension", "license", "label_set")
         rows = [
@@ -31,11 +30,11 @@ def list_models(as_json: JsonOption = False) -> None:
         typer.echo(orjson.dumps({"models": rows}).decode())
         return
     table = Table()
-    for column in ("model", "kind", "space", "size", "licence"):
+    for column in ("model", "kind", "label set", "space", "size", "licence"):
         table.add_column(column, overflow="fold")
     for model in models:
         size = size_text(sum(file.size_bytes for file in model.files))
-        table.add_row(f"{model.name}/{model.version}", model.kind, model.space, size, model.license)
+        table.add_row(f"{model.name}/{model.version}", model.kind, model.label_set, model.space, size, model.license)
     out.print(table)
 
 
@@ -45,14 +44,13 @@ def verify(as_json: JsonOption = False) -> None:
     import orjson
 
     from kindred_kit.errors import ModelInvalid
-    from kindred_kit.models import ModelSet
     from kindred_standalone.cli.failure import FAILED
     from kindred_standalone.cli.running import out
     from kindred_standalone.settings import StandaloneSettings
     from kindred_standalone.text import printable
 
     problems: dict[str, str] = {}
-    models = ModelSet.load(StandaloneSettings().model_repository)
+    models = StandaloneSettings().load_models()
     for model in models:
         try:
             model.verify()

@@ -1,0 +1,61 @@
+"""Labels measured on the shared photos with known boxes, a few of them."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.commands import CommandLine
+from support.paths import shared
+
+pytest.importorskip("pycocotools")
+PHOTOS = 12
+
+
+@pytest.fixture(scope="module")
+def annotations(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    document: dict[str, Any] = json.loads((shared("data", "coco_boxes") / "instances.json").read_text())
+    document["images"] = document["images"][:PHOTOS]
+    ids = {image["id"] for image in document["images"]}
+    document["annotations"] = [entry for entry in document["annotations"] if entry["image_id"] in ids]
+    document["categories"].append({"id": 999, "name": "violin"})
+    path = tmp_path_factory.mktemp("coco") / "few.json"
+    path.write_text(json.dumps(document))
+    return path
+
+
+def test_tta_stands_beside_the_single_run(annotations: Path, command_line: CommandLine) -> None:
+    images = shared("data", "coco_boxes", "images")
+    measured = command_line.json("labels", "evaluate", "--coco", annotations, "--images", images, "--tta")
+    single, tta = measured["ways"]
+    assert (single["run"], tta["run"], measured["categories_without_class"]) == ("single", "tta", ["violin"])
+    for way in (single, tta):
+        assert 0.2 < way["ap"] < way["ap50"] < 0.9
+        assert way["ms_per_image"] > 0
+        at = [way["all"]["at"][threshold]["recall"] for threshold in ("0.1", "0.3", "0.5")]
+        assert at == sorted(at, reverse=True)
+        person = way["classes"]["person"]
+        assert person["boxes"] > 5
+        assert person["at"]["0.5"]["precision"] > 0.5
+    assert not command_line.data_dir.exists()
+
+
+def test_thresholds_are_as_precise_as_asked(annotations: Path, command_line: CommandLine, tmp_path: Path) -> None:
+    images = shared("data", "coco_boxes", "images")
+    output = tmp_path / "thresholds.json"
+    arguments = ("--coco", annotations, "--images", images, "--precision", "0.8", "--min-boxes", "5", "-o", output)
+    said = command_line.run("labels", "calibrate", *arguments).stdout
+    document = json.loads(output.read_text())
+    assert "person" in document["classes"]
+    assert all(entry["precision"] >= 0.8 and entry["found"] >= 5 for entry in document["classes"].values())
+    assert set(document["classes"]) | set(document["without"]) > {"person", "sheep"}
+    assert "person" in said
+    assert [path.name for path in tmp_path.iterdir()] == ["thresholds.json"]
+
+
+def test_unknown_models_and_no_gallery(annotations: Path, command_line: CommandLine) -> None:
+    images = shared("data", "coco_boxes", "images")
+    arguments = ("--coco", annotations, "--images", images)
+    failed = command_line.run("labels", "evaluate", *arguments, "--ensemble", "lite_image,absent", expect=1)
+    assert "absent" in failed.stderr
+    assert "no gallery" in command_line.run("labels", "calibrate", *arguments, expect=1).stderr
