@@ -57,7 +57,7 @@ def sample(process: "subprocess.Popen[str]") -> list[float]:
         except psutil.NoSuchProcess:
             continue
         time.sleep(_SAMPLE_S)
-    return seen
+    return [megabytes for megabytes in seen if megabytes] or [0.0]  # a process that has just ended counts nothing
 
 
 if __name__ == "__main__":
