@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -94,7 +93,3 @@ def facts_table(facts: Sequence[tuple[str, str]]) -> Table:
     for name, value in facts:
         table.add_row(name, Text(printable(value)))
     return table
-
-
-def display_name(path: bytes) -> str:
-    return printable(os.fsdecode(os.path.basename(path)))

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeRemainingColumn
 
-from kindred_standalone.cli.running import err
+from kindred_standalone.cli.running import beside, err
 from kindred_standalone.connect import Session
 from kindred_standalone.datadir import DataDirectory, free_bytes
 from kindred_standalone.ingest import Indexer
@@ -81,13 +81,8 @@ async def _progress(found: Found, summary: Summary) -> AsyncIterator[None]:
     )
     with Progress(*columns, console=err, transient=True, refresh_per_second=1 / _REFRESH_S) as progress:
         task = progress.add_task("Looking for images", total=0, rate="", failed="")
-        watcher = asyncio.create_task(_watch(progress, task, found, summary))
-        try:
+        async with beside(_watch(progress, task, found, summary)):
             yield
-        finally:
-            watcher.cancel()
-            with suppress(asyncio.CancelledError):
-                await watcher
 
 
 async def _watch(progress: Progress, task: TaskID, found: Found, summary: Summary) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -126,7 +126,7 @@ async def _bar(progress: Labelling, *, quiet: bool) -> AsyncIterator[None]:
 
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from kindred_standalone.cli.running import err
+    from kindred_standalone.cli.running import beside, err
 
     columns = (TextColumn("Labelling"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=err, transient=True, disable=quiet) as bar:
@@ -137,10 +137,5 @@ async def _bar(progress: Labelling, *, quiet: bool) -> AsyncIterator[None]:
                 bar.update(task, completed=len(progress.images) + len(progress.problems))
                 await asyncio.sleep(_REFRESH_S)
 
-        watcher = asyncio.create_task(watch())
-        try:
+        async with beside(watch()):
             yield
-        finally:
-            watcher.cancel()
-            with suppress(asyncio.CancelledError):
-                await watcher

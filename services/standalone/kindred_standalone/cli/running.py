@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Coroutine
-from contextlib import suppress
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar
 
 import typer
@@ -44,3 +44,15 @@ async def _with_sigterm(work: Coroutine[Any, Any, T]) -> T:
     assert task is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     return await work
+
+
+@asynccontextmanager
+async def beside(watch: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Let `watch`, which keeps a progress bar up to date, run as long as the block does."""
+    watcher = asyncio.create_task(watch)
+    try:
+        yield
+    finally:
+        watcher.cancel()
+        with suppress(asyncio.CancelledError):
+            await watcher
