@@ -1060,6 +1060,9 @@ class SearchRequest(_message.Message):
     CURSOR_FIELD_NUMBER: _builtins.int
     QUERY_DIGEST_FIELD_NUMBER: _builtins.int
     EXCLUDE_IDS_FIELD_NUMBER: _builtins.int
+    COLLAPSE_DUPLICATES_FIELD_NUMBER: _builtins.int
+    DIVERSITY_FIELD_NUMBER: _builtins.int
+    FACETS_FIELD_NUMBER: _builtins.int
     space: _builtins.str
     """of the terms' embeddings; another than the index holds: FAILED_PRECONDITION"""
     limit: _builtins.int
@@ -1069,6 +1072,145 @@ class SearchRequest(_message.Message):
     """from an earlier answer; terms and filter may then be left out"""
     query_digest: _builtins.str
     """of the caller's query; a cursor of another query is refused"""
+    collapse_duplicates: _builtins.bool
+    """near copies of a better hit stand behind it instead of in the list"""
+    diversity: _builtins.float
+    """0 = nearest, 1 = widest cover"""
+    facets: _builtins.bool
+    """count the labels among the best hits"""
+    @_builtins.property
+    def principal(self) -> Global___Principal: ...
+    @_builtins.property
+    def terms(self) -> _containers.RepeatedCompositeFieldContainer[Global___Term]:
+        """none: browse what passes the filter, newest first, without scores"""
+
+    @_builtins.property
+    def filter(self) -> Global___Filter: ...
+    @_builtins.property
+    def exclude_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        principal: Global___Principal | None = ...,
+        terms: _abc.Iterable[Global___Term] | None = ...,
+        space: _builtins.str = ...,
+        filter: Global___Filter | None = ...,
+        limit: _builtins.int = ...,
+        min_score: _builtins.float | None = ...,
+        cursor: _builtins.str = ...,
+        query_digest: _builtins.str = ...,
+        exclude_ids: _abc.Iterable[_builtins.str] | None = ...,
+        collapse_duplicates: _builtins.bool = ...,
+        diversity: _builtins.float = ...,
+        facets: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_min_score", b"_min_score", "filter", b"filter", "min_score", b"min_score", "principal", b"principal"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_min_score", b"_min_score", "collapse_duplicates", b"collapse_duplicates", "cursor", b"cursor", "diversity", b"diversity", "exclude_ids", b"exclude_ids", "facets", b"facets", "filter", b"filter", "limit", b"limit", "min_score", b"min_score", "principal", b"principal", "query_digest", b"query_digest", "space", b"space", "terms", b"terms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__min_score: _TypeAlias = _typing.Literal["min_score"]  # noqa: Y015
+    _WhichOneofArgType__min_score: _TypeAlias = _typing.Literal["_min_score", b"_min_score"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__min_score) -> _WhichOneofReturnType__min_score | None: ...
+
+Global___SearchRequest: _TypeAlias = SearchRequest  # noqa: Y015
+
+@_typing.final
+class Hit(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    IMAGE_ID_FIELD_NUMBER: _builtins.int
+    SCORE_FIELD_NUMBER: _builtins.int
+    IMAGE_FIELD_NUMBER: _builtins.int
+    DUPLICATE_IDS_FIELD_NUMBER: _builtins.int
+    image_id: _builtins.str
+    score: _builtins.float
+    """cosine similarity to the query, -1..1, higher is better; unset where nothing was asked"""
+    @_builtins.property
+    def image(self) -> Global___ImageRecord: ...
+    @_builtins.property
+    def duplicate_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """near copies that were collapsed into this hit"""
+
+    def __init__(
+        self,
+        *,
+        image_id: _builtins.str = ...,
+        score: _builtins.float | None = ...,
+        image: Global___ImageRecord | None = ...,
+        duplicate_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "image", b"image", "score", b"score"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "duplicate_ids", b"duplicate_ids", "image", b"image", "image_id", b"image_id", "score", b"score"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__score: _TypeAlias = _typing.Literal["score"]  # noqa: Y015
+    _WhichOneofArgType__score: _TypeAlias = _typing.Literal["_score", b"_score"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__score) -> _WhichOneofReturnType__score | None: ...
+
+Global___Hit: _TypeAlias = Hit  # noqa: Y015
+
+@_typing.final
+class SearchResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HITS_FIELD_NUMBER: _builtins.int
+    NEXT_CURSOR_FIELD_NUMBER: _builtins.int
+    TOTAL_FIELD_NUMBER: _builtins.int
+    TOTAL_IS_LOWER_BOUND_FIELD_NUMBER: _builtins.int
+    INDEX_VERSION_FIELD_NUMBER: _builtins.int
+    SPACE_FIELD_NUMBER: _builtins.int
+    FACETS_FIELD_NUMBER: _builtins.int
+    FACETS_OVER_FIELD_NUMBER: _builtins.int
+    next_cursor: _builtins.str
+    """empty: no further page"""
+    total: _builtins.int
+    total_is_lower_bound: _builtins.bool
+    index_version: _builtins.str
+    space: _builtins.str
+    facets_over: _builtins.int
+    @_builtins.property
+    def hits(self) -> _containers.RepeatedCompositeFieldContainer[Global___Hit]: ...
+    @_builtins.property
+    def facets(self) -> _containers.RepeatedCompositeFieldContainer[Global___ListLabelsResponse.LabelCount]:
+        """of the best `facets_over` hits, most images first"""
+
+    def __init__(
+        self,
+        *,
+        hits: _abc.Iterable[Global___Hit] | None = ...,
+        next_cursor: _builtins.str = ...,
+        total: _builtins.int = ...,
+        total_is_lower_bound: _builtins.bool = ...,
+        index_version: _builtins.str = ...,
+        space: _builtins.str = ...,
+        facets: _abc.Iterable[Global___ListLabelsResponse.LabelCount] | None = ...,
+        facets_over: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["facets", b"facets", "facets_over", b"facets_over", "hits", b"hits", "index_version", b"index_version", "next_cursor", b"next_cursor", "space", b"space", "total", b"total", "total_is_lower_bound", b"total_is_lower_bound"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SearchResponse: _TypeAlias = SearchResponse  # noqa: Y015
+
+@_typing.final
+class CollectRequest(_message.Message):
+    """A long ranked list for a job: no pages, no records, no cursor. Without terms: what passes the filter, newest first."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PRINCIPAL_FIELD_NUMBER: _builtins.int
+    TERMS_FIELD_NUMBER: _builtins.int
+    SPACE_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    MIN_SCORE_FIELD_NUMBER: _builtins.int
+    EXCLUDE_IDS_FIELD_NUMBER: _builtins.int
+    space: _builtins.str
+    limit: _builtins.int
+    """1..100,000"""
+    min_score: _builtins.float
     @_builtins.property
     def principal(self) -> Global___Principal: ...
     @_builtins.property
@@ -1086,82 +1228,127 @@ class SearchRequest(_message.Message):
         filter: Global___Filter | None = ...,
         limit: _builtins.int = ...,
         min_score: _builtins.float | None = ...,
-        cursor: _builtins.str = ...,
-        query_digest: _builtins.str = ...,
         exclude_ids: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_min_score", b"_min_score", "filter", b"filter", "min_score", b"min_score", "principal", b"principal"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_min_score", b"_min_score", "cursor", b"cursor", "exclude_ids", b"exclude_ids", "filter", b"filter", "limit", b"limit", "min_score", b"min_score", "principal", b"principal", "query_digest", b"query_digest", "space", b"space", "terms", b"terms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_min_score", b"_min_score", "exclude_ids", b"exclude_ids", "filter", b"filter", "limit", b"limit", "min_score", b"min_score", "principal", b"principal", "space", b"space", "terms", b"terms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__min_score: _TypeAlias = _typing.Literal["min_score"]  # noqa: Y015
     _WhichOneofArgType__min_score: _TypeAlias = _typing.Literal["_min_score", b"_min_score"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__min_score) -> _WhichOneofReturnType__min_score | None: ...
 
-Global___SearchRequest: _TypeAlias = SearchRequest  # noqa: Y015
+Global___CollectRequest: _TypeAlias = CollectRequest  # noqa: Y015
 
 @_typing.final
-class Hit(_message.Message):
+class CollectResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
-    IMAGE_ID_FIELD_NUMBER: _builtins.int
-    SCORE_FIELD_NUMBER: _builtins.int
-    IMAGE_FIELD_NUMBER: _builtins.int
-    image_id: _builtins.str
-    score: _builtins.float
-    """cosine similarity to the query, -1..1, higher is better"""
+    @_typing.final
+    class Item(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        IMAGE_ID_FIELD_NUMBER: _builtins.int
+        SCORE_FIELD_NUMBER: _builtins.int
+        image_id: _builtins.str
+        score: _builtins.float
+        """unset where there were no terms"""
+        def __init__(
+            self,
+            *,
+            image_id: _builtins.str = ...,
+            score: _builtins.float | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "score", b"score"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "image_id", b"image_id", "score", b"score"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        _WhichOneofReturnType__score: _TypeAlias = _typing.Literal["score"]  # noqa: Y015
+        _WhichOneofArgType__score: _TypeAlias = _typing.Literal["_score", b"_score"]  # noqa: Y015
+        def WhichOneof(self, oneof_group: _WhichOneofArgType__score) -> _WhichOneofReturnType__score | None: ...
+
+    ITEMS_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def image(self) -> Global___ImageRecord: ...
+    def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___CollectResponse.Item]:
+        """best first, at most 1,000 a message; only what the principal may see and the filter passes"""
+
     def __init__(
         self,
         *,
-        image_id: _builtins.str = ...,
-        score: _builtins.float = ...,
-        image: Global___ImageRecord | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["image", b"image"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["image", b"image", "image_id", b"image_id", "score", b"score"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___Hit: _TypeAlias = Hit  # noqa: Y015
-
-@_typing.final
-class SearchResponse(_message.Message):
-    DESCRIPTOR: _descriptor.Descriptor
-
-    HITS_FIELD_NUMBER: _builtins.int
-    NEXT_CURSOR_FIELD_NUMBER: _builtins.int
-    TOTAL_FIELD_NUMBER: _builtins.int
-    TOTAL_IS_LOWER_BOUND_FIELD_NUMBER: _builtins.int
-    INDEX_VERSION_FIELD_NUMBER: _builtins.int
-    SPACE_FIELD_NUMBER: _builtins.int
-    next_cursor: _builtins.str
-    """empty: no further page"""
-    total: _builtins.int
-    total_is_lower_bound: _builtins.bool
-    index_version: _builtins.str
-    space: _builtins.str
-    @_builtins.property
-    def hits(self) -> _containers.RepeatedCompositeFieldContainer[Global___Hit]: ...
-    def __init__(
-        self,
-        *,
-        hits: _abc.Iterable[Global___Hit] | None = ...,
-        next_cursor: _builtins.str = ...,
-        total: _builtins.int = ...,
-        total_is_lower_bound: _builtins.bool = ...,
-        index_version: _builtins.str = ...,
-        space: _builtins.str = ...,
+        items: _abc.Iterable[Global___CollectResponse.Item] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["hits", b"hits", "index_version", b"index_version", "next_cursor", b"next_cursor", "space", b"space", "total", b"total", "total_is_lower_bound", b"total_is_lower_bound"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["items", b"items"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___SearchResponse: _TypeAlias = SearchResponse  # noqa: Y015
+Global___CollectResponse: _TypeAlias = CollectResponse  # noqa: Y015
+
+@_typing.final
+class GetEmbeddingsRequest(_message.Message):
+    """Embeddings as the catalogue keeps them, for selection among many images."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PRINCIPAL_FIELD_NUMBER: _builtins.int
+    IMAGE_IDS_FIELD_NUMBER: _builtins.int
+    VIEW_FIELD_NUMBER: _builtins.int
+    SPACE_FIELD_NUMBER: _builtins.int
+    view: _builtins.str
+    """empty: whole"""
+    space: _builtins.str
+    """another than the index holds: FAILED_PRECONDITION"""
+    @_builtins.property
+    def principal(self) -> Global___Principal: ...
+    @_builtins.property
+    def image_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """at most 10,000"""
+
+    def __init__(
+        self,
+        *,
+        principal: Global___Principal | None = ...,
+        image_ids: _abc.Iterable[_builtins.str] | None = ...,
+        view: _builtins.str = ...,
+        space: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["principal", b"principal"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["image_ids", b"image_ids", "principal", b"principal", "space", b"space", "view", b"view"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetEmbeddingsRequest: _TypeAlias = GetEmbeddingsRequest  # noqa: Y015
+
+@_typing.final
+class GetEmbeddingsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    IMAGE_IDS_FIELD_NUMBER: _builtins.int
+    VECTORS_FIELD_NUMBER: _builtins.int
+    DIMENSION_FIELD_NUMBER: _builtins.int
+    vectors: _builtins.bytes
+    """float16 little-endian [len(image_ids), dimension], each L2-normalised"""
+    dimension: _builtins.int
+    @_builtins.property
+    def image_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """those that there is an embedding for and that the principal may see"""
+
+    def __init__(
+        self,
+        *,
+        image_ids: _abc.Iterable[_builtins.str] | None = ...,
+        vectors: _builtins.bytes = ...,
+        dimension: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dimension", b"dimension", "image_ids", b"image_ids", "vectors", b"vectors"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetEmbeddingsResponse: _TypeAlias = GetEmbeddingsResponse  # noqa: Y015
 
 @_typing.final
 class ListLabelsRequest(_message.Message):

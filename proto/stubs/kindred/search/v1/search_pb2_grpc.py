@@ -80,6 +80,16 @@ class SearchServiceStub(object):
                 request_serializer=kindred_dot_search_dot_v1_dot_search__pb2.SearchRequest.SerializeToString,
                 response_deserializer=kindred_dot_search_dot_v1_dot_search__pb2.SearchResponse.FromString,
                 _registered_method=True)
+        self.Collect = channel.unary_stream(
+                '/kindred.search.v1.SearchService/Collect',
+                request_serializer=kindred_dot_search_dot_v1_dot_search__pb2.CollectRequest.SerializeToString,
+                response_deserializer=kindred_dot_search_dot_v1_dot_search__pb2.CollectResponse.FromString,
+                _registered_method=True)
+        self.GetEmbeddings = channel.unary_stream(
+                '/kindred.search.v1.SearchService/GetEmbeddings',
+                request_serializer=kindred_dot_search_dot_v1_dot_search__pb2.GetEmbeddingsRequest.SerializeToString,
+                response_deserializer=kindred_dot_search_dot_v1_dot_search__pb2.GetEmbeddingsResponse.FromString,
+                _registered_method=True)
         self.ListLabels = channel.unary_unary(
                 '/kindred.search.v1.SearchService/ListLabels',
                 request_serializer=kindred_dot_search_dot_v1_dot_search__pb2.ListLabelsRequest.SerializeToString,
@@ -167,6 +177,18 @@ class SearchServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Collect(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetEmbeddings(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListLabels(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -245,6 +267,16 @@ def add_SearchServiceServicer_to_server(servicer, server):
                     servicer.Search,
                     request_deserializer=kindred_dot_search_dot_v1_dot_search__pb2.SearchRequest.FromString,
                     response_serializer=kindred_dot_search_dot_v1_dot_search__pb2.SearchResponse.SerializeToString,
+            ),
+            'Collect': grpc.unary_stream_rpc_method_handler(
+                    servicer.Collect,
+                    request_deserializer=kindred_dot_search_dot_v1_dot_search__pb2.CollectRequest.FromString,
+                    response_serializer=kindred_dot_search_dot_v1_dot_search__pb2.CollectResponse.SerializeToString,
+            ),
+            'GetEmbeddings': grpc.unary_stream_rpc_method_handler(
+                    servicer.GetEmbeddings,
+                    request_deserializer=kindred_dot_search_dot_v1_dot_search__pb2.GetEmbeddingsRequest.FromString,
+                    response_serializer=kindred_dot_search_dot_v1_dot_search__pb2.GetEmbeddingsResponse.SerializeToString,
             ),
             'ListLabels': grpc.unary_unary_rpc_method_handler(
                     servicer.ListLabels,
@@ -516,6 +548,60 @@ class SearchService(object):
             '/kindred.search.v1.SearchService/Search',
             kindred_dot_search_dot_v1_dot_search__pb2.SearchRequest.SerializeToString,
             kindred_dot_search_dot_v1_dot_search__pb2.SearchResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Collect(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/kindred.search.v1.SearchService/Collect',
+            kindred_dot_search_dot_v1_dot_search__pb2.CollectRequest.SerializeToString,
+            kindred_dot_search_dot_v1_dot_search__pb2.CollectResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetEmbeddings(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/kindred.search.v1.SearchService/GetEmbeddings',
+            kindred_dot_search_dot_v1_dot_search__pb2.GetEmbeddingsRequest.SerializeToString,
+            kindred_dot_search_dot_v1_dot_search__pb2.GetEmbeddingsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -44,6 +44,8 @@ class SearchServiceStub:
     """Read."""
     ResolvePrefix: _grpc.UnaryUnaryMultiCallable[_search_pb2.ResolvePrefixRequest, _search_pb2.ResolvePrefixResponse]
     Search: _grpc.UnaryUnaryMultiCallable[_search_pb2.SearchRequest, _search_pb2.SearchResponse]
+    Collect: _grpc.UnaryStreamMultiCallable[_search_pb2.CollectRequest, _search_pb2.CollectResponse]
+    GetEmbeddings: _grpc.UnaryStreamMultiCallable[_search_pb2.GetEmbeddingsRequest, _search_pb2.GetEmbeddingsResponse]
     ListLabels: _grpc.UnaryUnaryMultiCallable[_search_pb2.ListLabelsRequest, _search_pb2.ListLabelsResponse]
     AddLabelRequest: _grpc.UnaryUnaryMultiCallable[_search_pb2.AddLabelRequestRequest, _search_pb2.AddLabelRequestResponse]
     ListLabelRequests: _grpc.UnaryUnaryMultiCallable[_search_pb2.ListLabelRequestsRequest, _search_pb2.ListLabelRequestsResponse]
@@ -67,6 +69,8 @@ class SearchServiceAsyncStub(SearchServiceStub):
     """Read."""
     ResolvePrefix: _aio.UnaryUnaryMultiCallable[_search_pb2.ResolvePrefixRequest, _search_pb2.ResolvePrefixResponse]  # type: ignore[assignment]
     Search: _aio.UnaryUnaryMultiCallable[_search_pb2.SearchRequest, _search_pb2.SearchResponse]  # type: ignore[assignment]
+    Collect: _aio.UnaryStreamMultiCallable[_search_pb2.CollectRequest, _search_pb2.CollectResponse]  # type: ignore[assignment]
+    GetEmbeddings: _aio.UnaryStreamMultiCallable[_search_pb2.GetEmbeddingsRequest, _search_pb2.GetEmbeddingsResponse]  # type: ignore[assignment]
     ListLabels: _aio.UnaryUnaryMultiCallable[_search_pb2.ListLabelsRequest, _search_pb2.ListLabelsResponse]  # type: ignore[assignment]
     AddLabelRequest: _aio.UnaryUnaryMultiCallable[_search_pb2.AddLabelRequestRequest, _search_pb2.AddLabelRequestResponse]  # type: ignore[assignment]
     ListLabelRequests: _aio.UnaryUnaryMultiCallable[_search_pb2.ListLabelRequestsRequest, _search_pb2.ListLabelRequestsResponse]  # type: ignore[assignment]
@@ -141,6 +145,20 @@ class SearchServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _search_pb2.SearchRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_search_pb2.SearchResponse, _abc.Awaitable[_search_pb2.SearchResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def Collect(
+        self,
+        request: _search_pb2.CollectRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_search_pb2.CollectResponse], _abc.AsyncIterator[_search_pb2.CollectResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def GetEmbeddings(
+        self,
+        request: _search_pb2.GetEmbeddingsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_search_pb2.GetEmbeddingsResponse], _abc.AsyncIterator[_search_pb2.GetEmbeddingsResponse]]: ...
 
     @_abc_1.abstractmethod
     def ListLabels(

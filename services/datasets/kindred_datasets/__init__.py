@@ -1,0 +1,1 @@
+"""Data sets: photos that are alike, their labels, split and packed for training."""

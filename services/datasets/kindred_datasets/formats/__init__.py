@@ -1,0 +1,1 @@
+"""COCO, YOLO and Pascal VOC; also what `kindred label` writes."""
