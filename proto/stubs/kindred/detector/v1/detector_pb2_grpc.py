@@ -45,6 +45,11 @@ class DetectorServiceStub(object):
                 request_serializer=kindred_dot_detector_dot_v1_dot_detector__pb2.GetInfoRequest.SerializeToString,
                 response_deserializer=kindred_dot_detector_dot_v1_dot_detector__pb2.GetInfoResponse.FromString,
                 _registered_method=True)
+        self.Relabel = channel.unary_stream(
+                '/kindred.detector.v1.DetectorService/Relabel',
+                request_serializer=kindred_dot_detector_dot_v1_dot_detector__pb2.RelabelRequest.SerializeToString,
+                response_deserializer=kindred_dot_detector_dot_v1_dot_detector__pb2.RelabelProgress.FromString,
+                _registered_method=True)
 
 
 class DetectorServiceServicer(object):
@@ -63,6 +68,13 @@ class DetectorServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Relabel(self, request, context):
+        """Label the catalogue's images again; ends with the call, and goes on where it was when called again. For the operator.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_DetectorServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -75,6 +87,11 @@ def add_DetectorServiceServicer_to_server(servicer, server):
                     servicer.GetInfo,
                     request_deserializer=kindred_dot_detector_dot_v1_dot_detector__pb2.GetInfoRequest.FromString,
                     response_serializer=kindred_dot_detector_dot_v1_dot_detector__pb2.GetInfoResponse.SerializeToString,
+            ),
+            'Relabel': grpc.unary_stream_rpc_method_handler(
+                    servicer.Relabel,
+                    request_deserializer=kindred_dot_detector_dot_v1_dot_detector__pb2.RelabelRequest.FromString,
+                    response_serializer=kindred_dot_detector_dot_v1_dot_detector__pb2.RelabelProgress.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -132,6 +149,33 @@ class DetectorService(object):
             '/kindred.detector.v1.DetectorService/GetInfo',
             kindred_dot_detector_dot_v1_dot_detector__pb2.GetInfoRequest.SerializeToString,
             kindred_dot_detector_dot_v1_dot_detector__pb2.GetInfoResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Relabel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/kindred.detector.v1.DetectorService/Relabel',
+            kindred_dot_detector_dot_v1_dot_detector__pb2.RelabelRequest.SerializeToString,
+            kindred_dot_detector_dot_v1_dot_detector__pb2.RelabelProgress.FromString,
             options,
             channel_credentials,
             insecure,

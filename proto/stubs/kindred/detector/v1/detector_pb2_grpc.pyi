@@ -35,6 +35,8 @@ class DetectorServiceStub:
     def __new__(cls, channel: _aio.Channel) -> DetectorServiceAsyncStub: ...
     Detect: _grpc.UnaryUnaryMultiCallable[_detector_pb2.DetectRequest, _detector_pb2.DetectResponse]
     GetInfo: _grpc.UnaryUnaryMultiCallable[_detector_pb2.GetInfoRequest, _detector_pb2.GetInfoResponse]
+    Relabel: _grpc.UnaryStreamMultiCallable[_detector_pb2.RelabelRequest, _detector_pb2.RelabelProgress]
+    """Label the catalogue's images again; ends with the call, and goes on where it was when called again. For the operator."""
 
 @_typing.type_check_only
 class DetectorServiceAsyncStub(DetectorServiceStub):
@@ -43,6 +45,8 @@ class DetectorServiceAsyncStub(DetectorServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     Detect: _aio.UnaryUnaryMultiCallable[_detector_pb2.DetectRequest, _detector_pb2.DetectResponse]  # type: ignore[assignment]
     GetInfo: _aio.UnaryUnaryMultiCallable[_detector_pb2.GetInfoRequest, _detector_pb2.GetInfoResponse]  # type: ignore[assignment]
+    Relabel: _aio.UnaryStreamMultiCallable[_detector_pb2.RelabelRequest, _detector_pb2.RelabelProgress]  # type: ignore[assignment]
+    """Label the catalogue's images again; ends with the call, and goes on where it was when called again. For the operator."""
 
 class DetectorServiceServicer(metaclass=_abc_1.ABCMeta):
     """Image -> labelled boxes."""
@@ -60,5 +64,13 @@ class DetectorServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _detector_pb2.GetInfoRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_detector_pb2.GetInfoResponse, _abc.Awaitable[_detector_pb2.GetInfoResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def Relabel(
+        self,
+        request: _detector_pb2.RelabelRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_detector_pb2.RelabelProgress], _abc.AsyncIterator[_detector_pb2.RelabelProgress]]:
+        """Label the catalogue's images again; ends with the call, and goes on where it was when called again. For the operator."""
 
 def add_DetectorServiceServicer_to_server(servicer: DetectorServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

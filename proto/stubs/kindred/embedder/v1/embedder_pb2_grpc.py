@@ -50,6 +50,11 @@ class EmbedderServiceStub(object):
                 request_serializer=kindred_dot_embedder_dot_v1_dot_embedder__pb2.GetInfoRequest.SerializeToString,
                 response_deserializer=kindred_dot_embedder_dot_v1_dot_embedder__pb2.GetInfoResponse.FromString,
                 _registered_method=True)
+        self.EmbedBacklog = channel.unary_stream(
+                '/kindred.embedder.v1.EmbedderService/EmbedBacklog',
+                request_serializer=kindred_dot_embedder_dot_v1_dot_embedder__pb2.EmbedBacklogRequest.SerializeToString,
+                response_deserializer=kindred_dot_embedder_dot_v1_dot_embedder__pb2.EmbedBacklogProgress.FromString,
+                _registered_method=True)
 
 
 class EmbedderServiceServicer(object):
@@ -74,6 +79,13 @@ class EmbedderServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def EmbedBacklog(self, request, context):
+        """Embed the catalogue's images that have no embedding of this space; ends with the call. For the operator.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_EmbedderServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -91,6 +103,11 @@ def add_EmbedderServiceServicer_to_server(servicer, server):
                     servicer.GetInfo,
                     request_deserializer=kindred_dot_embedder_dot_v1_dot_embedder__pb2.GetInfoRequest.FromString,
                     response_serializer=kindred_dot_embedder_dot_v1_dot_embedder__pb2.GetInfoResponse.SerializeToString,
+            ),
+            'EmbedBacklog': grpc.unary_stream_rpc_method_handler(
+                    servicer.EmbedBacklog,
+                    request_deserializer=kindred_dot_embedder_dot_v1_dot_embedder__pb2.EmbedBacklogRequest.FromString,
+                    response_serializer=kindred_dot_embedder_dot_v1_dot_embedder__pb2.EmbedBacklogProgress.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -175,6 +192,33 @@ class EmbedderService(object):
             '/kindred.embedder.v1.EmbedderService/GetInfo',
             kindred_dot_embedder_dot_v1_dot_embedder__pb2.GetInfoRequest.SerializeToString,
             kindred_dot_embedder_dot_v1_dot_embedder__pb2.GetInfoResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EmbedBacklog(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/kindred.embedder.v1.EmbedderService/EmbedBacklog',
+            kindred_dot_embedder_dot_v1_dot_embedder__pb2.EmbedBacklogRequest.SerializeToString,
+            kindred_dot_embedder_dot_v1_dot_embedder__pb2.EmbedBacklogProgress.FromString,
             options,
             channel_credentials,
             insecure,

@@ -36,6 +36,8 @@ class EmbedderServiceStub:
     EmbedText: _grpc.UnaryUnaryMultiCallable[_embedder_pb2.EmbedTextRequest, _embedder_pb2.EmbedTextResponse]
     EmbedImage: _grpc.UnaryUnaryMultiCallable[_embedder_pb2.EmbedImageRequest, _embedder_pb2.EmbedImageResponse]
     GetInfo: _grpc.UnaryUnaryMultiCallable[_embedder_pb2.GetInfoRequest, _embedder_pb2.GetInfoResponse]
+    EmbedBacklog: _grpc.UnaryStreamMultiCallable[_embedder_pb2.EmbedBacklogRequest, _embedder_pb2.EmbedBacklogProgress]
+    """Embed the catalogue's images that have no embedding of this space; ends with the call. For the operator."""
 
 @_typing.type_check_only
 class EmbedderServiceAsyncStub(EmbedderServiceStub):
@@ -45,6 +47,8 @@ class EmbedderServiceAsyncStub(EmbedderServiceStub):
     EmbedText: _aio.UnaryUnaryMultiCallable[_embedder_pb2.EmbedTextRequest, _embedder_pb2.EmbedTextResponse]  # type: ignore[assignment]
     EmbedImage: _aio.UnaryUnaryMultiCallable[_embedder_pb2.EmbedImageRequest, _embedder_pb2.EmbedImageResponse]  # type: ignore[assignment]
     GetInfo: _aio.UnaryUnaryMultiCallable[_embedder_pb2.GetInfoRequest, _embedder_pb2.GetInfoResponse]  # type: ignore[assignment]
+    EmbedBacklog: _aio.UnaryStreamMultiCallable[_embedder_pb2.EmbedBacklogRequest, _embedder_pb2.EmbedBacklogProgress]  # type: ignore[assignment]
+    """Embed the catalogue's images that have no embedding of this space; ends with the call. For the operator."""
 
 class EmbedderServiceServicer(metaclass=_abc_1.ABCMeta):
     """Image and text -> embedding in one space."""
@@ -69,5 +73,13 @@ class EmbedderServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _embedder_pb2.GetInfoRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_embedder_pb2.GetInfoResponse, _abc.Awaitable[_embedder_pb2.GetInfoResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def EmbedBacklog(
+        self,
+        request: _embedder_pb2.EmbedBacklogRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_embedder_pb2.EmbedBacklogProgress], _abc.AsyncIterator[_embedder_pb2.EmbedBacklogProgress]]:
+        """Embed the catalogue's images that have no embedding of this space; ends with the call. For the operator."""
 
 def add_EmbedderServiceServicer_to_server(servicer: EmbedderServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -463,9 +463,12 @@ class PutDerivedRequest(_message.Message):
         MODEL_NAME_FIELD_NUMBER: _builtins.int
         MODEL_VERSION_FIELD_NUMBER: _builtins.int
         DETECTIONS_FIELD_NUMBER: _builtins.int
+        RUN_FIELD_NUMBER: _builtins.int
         label_set: _builtins.str
         model_name: _builtins.str
         model_version: _builtins.str
+        run: _builtins.str
+        """How a relabelling looked, such as "lite_image/1 flip"; labels of ingest (empty) do not replace those."""
         @_builtins.property
         def detections(self) -> _containers.RepeatedCompositeFieldContainer[_detector_pb2.Detection]: ...
         def __init__(
@@ -475,10 +478,11 @@ class PutDerivedRequest(_message.Message):
             model_name: _builtins.str = ...,
             model_version: _builtins.str = ...,
             detections: _abc.Iterable[_detector_pb2.Detection] | None = ...,
+            run: _builtins.str = ...,
         ) -> None: ...
         _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["detections", b"detections", "label_set", b"label_set", "model_name", b"model_name", "model_version", b"model_version"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["detections", b"detections", "label_set", b"label_set", "model_name", b"model_name", "model_version", b"model_version", "run", b"run"]  # noqa: Y015
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -971,6 +975,7 @@ class LabelTerm(_message.Message):
     CLASS_NAME_FIELD_NUMBER: _builtins.int
     MIN_SCORE_FIELD_NUMBER: _builtins.int
     MIN_COUNT_FIELD_NUMBER: _builtins.int
+    MIN_PRECISION_FIELD_NUMBER: _builtins.int
     label_set: _builtins.str
     """empty: coco-80, then any set that has the class"""
     class_name: _builtins.str
@@ -978,6 +983,8 @@ class LabelTerm(_message.Message):
     """0: whatever was stored"""
     min_count: _builtins.int
     """1..5; 0 means 1"""
+    min_precision: _builtins.float
+    """0..1: min_score from the calibration instead; 0: none"""
     def __init__(
         self,
         *,
@@ -985,10 +992,11 @@ class LabelTerm(_message.Message):
         class_name: _builtins.str = ...,
         min_score: _builtins.float = ...,
         min_count: _builtins.int = ...,
+        min_precision: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["class_name", b"class_name", "label_set", b"label_set", "min_count", b"min_count", "min_score", b"min_score"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["class_name", b"class_name", "label_set", b"label_set", "min_count", b"min_count", "min_precision", b"min_precision", "min_score", b"min_score"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1419,6 +1427,90 @@ class ListLabelsResponse(_message.Message):
 Global___ListLabelsResponse: _TypeAlias = ListLabelsResponse  # noqa: Y015
 
 @_typing.final
+class GetLabelThresholdsRequest(_message.Message):
+    """What `kindred labels calibrate` found: from which score on the labels of a class are this precise."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PRINCIPAL_FIELD_NUMBER: _builtins.int
+    LABEL_SET_FIELD_NUMBER: _builtins.int
+    MIN_PRECISION_FIELD_NUMBER: _builtins.int
+    CLASSES_FIELD_NUMBER: _builtins.int
+    label_set: _builtins.str
+    """empty: all that are calibrated"""
+    min_precision: _builtins.float
+    """0..1"""
+    @_builtins.property
+    def principal(self) -> Global___Principal: ...
+    @_builtins.property
+    def classes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """an error where one has no threshold; empty: all"""
+
+    def __init__(
+        self,
+        *,
+        principal: Global___Principal | None = ...,
+        label_set: _builtins.str = ...,
+        min_precision: _builtins.float = ...,
+        classes: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["principal", b"principal"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["classes", b"classes", "label_set", b"label_set", "min_precision", b"min_precision", "principal", b"principal"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetLabelThresholdsRequest: _TypeAlias = GetLabelThresholdsRequest  # noqa: Y015
+
+@_typing.final
+class GetLabelThresholdsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class ThresholdsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.float
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.float = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    THRESHOLDS_FIELD_NUMBER: _builtins.int
+    WITHOUT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def thresholds(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
+        """by class name"""
+
+    @_builtins.property
+    def without(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """classes that are never this precise, or whose evidence is too little"""
+
+    def __init__(
+        self,
+        *,
+        thresholds: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
+        without: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["thresholds", b"thresholds", "without", b"without"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetLabelThresholdsResponse: _TypeAlias = GetLabelThresholdsResponse  # noqa: Y015
+
+@_typing.final
 class AddLabelRequestRequest(_message.Message):
     """A class that no label set has, and that somebody would like to see found."""
 
@@ -1552,6 +1644,121 @@ class ListLabelRequestsResponse(_message.Message):
 Global___ListLabelRequestsResponse: _TypeAlias = ListLabelRequestsResponse  # noqa: Y015
 
 @_typing.final
+class ListBacklogRequest(_message.Message):
+    """What a job over all images still has to do, in order of their ids. For the operator."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LABELS_FIELD_NUMBER: _builtins.int
+    SPACE_FIELD_NUMBER: _builtins.int
+    SINCE_MS_FIELD_NUMBER: _builtins.int
+    AFTER_ID_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    space: _builtins.str
+    """images, failed ones aside, without an embedding of this space"""
+    since_ms: _builtins.int
+    """only images ingested at or after; 0: all"""
+    after_id: _builtins.str
+    limit: _builtins.int
+    """1..1,000"""
+    @_builtins.property
+    def labels(self) -> Global___LabelRun:
+        """embedded images whose labels of this set are not of this run"""
+
+    def __init__(
+        self,
+        *,
+        labels: Global___LabelRun | None = ...,
+        space: _builtins.str = ...,
+        since_ms: _builtins.int = ...,
+        after_id: _builtins.str = ...,
+        limit: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["labels", b"labels", "lacking", b"lacking", "space", b"space"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_id", b"after_id", "labels", b"labels", "lacking", b"lacking", "limit", b"limit", "since_ms", b"since_ms", "space", b"space"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_lacking: _TypeAlias = _typing.Literal["labels", "space"]  # noqa: Y015
+    _WhichOneofArgType_lacking: _TypeAlias = _typing.Literal["lacking", b"lacking"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_lacking) -> _WhichOneofReturnType_lacking | None: ...
+
+Global___ListBacklogRequest: _TypeAlias = ListBacklogRequest  # noqa: Y015
+
+@_typing.final
+class LabelRun(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LABEL_SET_FIELD_NUMBER: _builtins.int
+    RUN_FIELD_NUMBER: _builtins.int
+    label_set: _builtins.str
+    run: _builtins.str
+    """models and looks, such as "lite_image/1+yolox_nano/1 flip" """
+    def __init__(
+        self,
+        *,
+        label_set: _builtins.str = ...,
+        run: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["label_set", b"label_set", "run", b"run"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LabelRun: _TypeAlias = LabelRun  # noqa: Y015
+
+@_typing.final
+class ListBacklogResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class Image(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        IMAGE_ID_FIELD_NUMBER: _builtins.int
+        SEQ_FIELD_NUMBER: _builtins.int
+        BLOB_KEY_FIELD_NUMBER: _builtins.int
+        image_id: _builtins.str
+        seq: _builtins.int
+        blob_key: _builtins.str
+        def __init__(
+            self,
+            *,
+            image_id: _builtins.str = ...,
+            seq: _builtins.int = ...,
+            blob_key: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["blob_key", b"blob_key", "image_id", b"image_id", "seq", b"seq"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    IMAGES_FIELD_NUMBER: _builtins.int
+    WAITING_FIELD_NUMBER: _builtins.int
+    TOTAL_FIELD_NUMBER: _builtins.int
+    waiting: _builtins.int
+    """how many lack it; counted with an empty after_id alone, as is total"""
+    total: _builtins.int
+    """how many were asked about"""
+    @_builtins.property
+    def images(self) -> _containers.RepeatedCompositeFieldContainer[Global___ListBacklogResponse.Image]: ...
+    def __init__(
+        self,
+        *,
+        images: _abc.Iterable[Global___ListBacklogResponse.Image] | None = ...,
+        waiting: _builtins.int = ...,
+        total: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["images", b"images", "total", b"total", "waiting", b"waiting"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListBacklogResponse: _TypeAlias = ListBacklogResponse  # noqa: Y015
+
+@_typing.final
 class GetStatusRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1623,12 +1830,17 @@ Global___GetStatusResponse: _TypeAlias = GetStatusResponse  # noqa: Y015
 class ReindexRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
+    SPACE_FIELD_NUMBER: _builtins.int
+    space: _builtins.str
+    """to be searched from now on; images without an embedding of it wait. Empty: the one of before"""
     def __init__(
         self,
+        *,
+        space: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["space", b"space"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -95,6 +95,11 @@ class SearchServiceStub(object):
                 request_serializer=kindred_dot_search_dot_v1_dot_search__pb2.ListLabelsRequest.SerializeToString,
                 response_deserializer=kindred_dot_search_dot_v1_dot_search__pb2.ListLabelsResponse.FromString,
                 _registered_method=True)
+        self.GetLabelThresholds = channel.unary_unary(
+                '/kindred.search.v1.SearchService/GetLabelThresholds',
+                request_serializer=kindred_dot_search_dot_v1_dot_search__pb2.GetLabelThresholdsRequest.SerializeToString,
+                response_deserializer=kindred_dot_search_dot_v1_dot_search__pb2.GetLabelThresholdsResponse.FromString,
+                _registered_method=True)
         self.AddLabelRequest = channel.unary_unary(
                 '/kindred.search.v1.SearchService/AddLabelRequest',
                 request_serializer=kindred_dot_search_dot_v1_dot_search__pb2.AddLabelRequestRequest.SerializeToString,
@@ -104,6 +109,11 @@ class SearchServiceStub(object):
                 '/kindred.search.v1.SearchService/ListLabelRequests',
                 request_serializer=kindred_dot_search_dot_v1_dot_search__pb2.ListLabelRequestsRequest.SerializeToString,
                 response_deserializer=kindred_dot_search_dot_v1_dot_search__pb2.ListLabelRequestsResponse.FromString,
+                _registered_method=True)
+        self.ListBacklog = channel.unary_unary(
+                '/kindred.search.v1.SearchService/ListBacklog',
+                request_serializer=kindred_dot_search_dot_v1_dot_search__pb2.ListBacklogRequest.SerializeToString,
+                response_deserializer=kindred_dot_search_dot_v1_dot_search__pb2.ListBacklogResponse.FromString,
                 _registered_method=True)
         self.GetStatus = channel.unary_unary(
                 '/kindred.search.v1.SearchService/GetStatus',
@@ -195,6 +205,12 @@ class SearchServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetLabelThresholds(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def AddLabelRequest(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -204,6 +220,12 @@ class SearchServiceServicer(object):
     def ListLabelRequests(self, request, context):
         """Operate.
         """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListBacklog(self, request, context):
+        """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -283,6 +305,11 @@ def add_SearchServiceServicer_to_server(servicer, server):
                     request_deserializer=kindred_dot_search_dot_v1_dot_search__pb2.ListLabelsRequest.FromString,
                     response_serializer=kindred_dot_search_dot_v1_dot_search__pb2.ListLabelsResponse.SerializeToString,
             ),
+            'GetLabelThresholds': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetLabelThresholds,
+                    request_deserializer=kindred_dot_search_dot_v1_dot_search__pb2.GetLabelThresholdsRequest.FromString,
+                    response_serializer=kindred_dot_search_dot_v1_dot_search__pb2.GetLabelThresholdsResponse.SerializeToString,
+            ),
             'AddLabelRequest': grpc.unary_unary_rpc_method_handler(
                     servicer.AddLabelRequest,
                     request_deserializer=kindred_dot_search_dot_v1_dot_search__pb2.AddLabelRequestRequest.FromString,
@@ -292,6 +319,11 @@ def add_SearchServiceServicer_to_server(servicer, server):
                     servicer.ListLabelRequests,
                     request_deserializer=kindred_dot_search_dot_v1_dot_search__pb2.ListLabelRequestsRequest.FromString,
                     response_serializer=kindred_dot_search_dot_v1_dot_search__pb2.ListLabelRequestsResponse.SerializeToString,
+            ),
+            'ListBacklog': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListBacklog,
+                    request_deserializer=kindred_dot_search_dot_v1_dot_search__pb2.ListBacklogRequest.FromString,
+                    response_serializer=kindred_dot_search_dot_v1_dot_search__pb2.ListBacklogResponse.SerializeToString,
             ),
             'GetStatus': grpc.unary_unary_rpc_method_handler(
                     servicer.GetStatus,
@@ -640,6 +672,33 @@ class SearchService(object):
             _registered_method=True)
 
     @staticmethod
+    def GetLabelThresholds(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kindred.search.v1.SearchService/GetLabelThresholds',
+            kindred_dot_search_dot_v1_dot_search__pb2.GetLabelThresholdsRequest.SerializeToString,
+            kindred_dot_search_dot_v1_dot_search__pb2.GetLabelThresholdsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def AddLabelRequest(request,
             target,
             options=(),
@@ -683,6 +742,33 @@ class SearchService(object):
             '/kindred.search.v1.SearchService/ListLabelRequests',
             kindred_dot_search_dot_v1_dot_search__pb2.ListLabelRequestsRequest.SerializeToString,
             kindred_dot_search_dot_v1_dot_search__pb2.ListLabelRequestsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListBacklog(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kindred.search.v1.SearchService/ListBacklog',
+            kindred_dot_search_dot_v1_dot_search__pb2.ListBacklogRequest.SerializeToString,
+            kindred_dot_search_dot_v1_dot_search__pb2.ListBacklogResponse.FromString,
             options,
             channel_credentials,
             insecure,

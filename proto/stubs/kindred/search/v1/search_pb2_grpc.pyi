@@ -47,9 +47,11 @@ class SearchServiceStub:
     Collect: _grpc.UnaryStreamMultiCallable[_search_pb2.CollectRequest, _search_pb2.CollectResponse]
     GetEmbeddings: _grpc.UnaryStreamMultiCallable[_search_pb2.GetEmbeddingsRequest, _search_pb2.GetEmbeddingsResponse]
     ListLabels: _grpc.UnaryUnaryMultiCallable[_search_pb2.ListLabelsRequest, _search_pb2.ListLabelsResponse]
+    GetLabelThresholds: _grpc.UnaryUnaryMultiCallable[_search_pb2.GetLabelThresholdsRequest, _search_pb2.GetLabelThresholdsResponse]
     AddLabelRequest: _grpc.UnaryUnaryMultiCallable[_search_pb2.AddLabelRequestRequest, _search_pb2.AddLabelRequestResponse]
     ListLabelRequests: _grpc.UnaryUnaryMultiCallable[_search_pb2.ListLabelRequestsRequest, _search_pb2.ListLabelRequestsResponse]
     """Operate."""
+    ListBacklog: _grpc.UnaryUnaryMultiCallable[_search_pb2.ListBacklogRequest, _search_pb2.ListBacklogResponse]
     GetStatus: _grpc.UnaryUnaryMultiCallable[_search_pb2.GetStatusRequest, _search_pb2.GetStatusResponse]
     Reindex: _grpc.UnaryStreamMultiCallable[_search_pb2.ReindexRequest, _search_pb2.ReindexProgress]
 
@@ -72,9 +74,11 @@ class SearchServiceAsyncStub(SearchServiceStub):
     Collect: _aio.UnaryStreamMultiCallable[_search_pb2.CollectRequest, _search_pb2.CollectResponse]  # type: ignore[assignment]
     GetEmbeddings: _aio.UnaryStreamMultiCallable[_search_pb2.GetEmbeddingsRequest, _search_pb2.GetEmbeddingsResponse]  # type: ignore[assignment]
     ListLabels: _aio.UnaryUnaryMultiCallable[_search_pb2.ListLabelsRequest, _search_pb2.ListLabelsResponse]  # type: ignore[assignment]
+    GetLabelThresholds: _aio.UnaryUnaryMultiCallable[_search_pb2.GetLabelThresholdsRequest, _search_pb2.GetLabelThresholdsResponse]  # type: ignore[assignment]
     AddLabelRequest: _aio.UnaryUnaryMultiCallable[_search_pb2.AddLabelRequestRequest, _search_pb2.AddLabelRequestResponse]  # type: ignore[assignment]
     ListLabelRequests: _aio.UnaryUnaryMultiCallable[_search_pb2.ListLabelRequestsRequest, _search_pb2.ListLabelRequestsResponse]  # type: ignore[assignment]
     """Operate."""
+    ListBacklog: _aio.UnaryUnaryMultiCallable[_search_pb2.ListBacklogRequest, _search_pb2.ListBacklogResponse]  # type: ignore[assignment]
     GetStatus: _aio.UnaryUnaryMultiCallable[_search_pb2.GetStatusRequest, _search_pb2.GetStatusResponse]  # type: ignore[assignment]
     Reindex: _aio.UnaryStreamMultiCallable[_search_pb2.ReindexRequest, _search_pb2.ReindexProgress]  # type: ignore[assignment]
 
@@ -168,6 +172,13 @@ class SearchServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_search_pb2.ListLabelsResponse, _abc.Awaitable[_search_pb2.ListLabelsResponse]]: ...
 
     @_abc_1.abstractmethod
+    def GetLabelThresholds(
+        self,
+        request: _search_pb2.GetLabelThresholdsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_search_pb2.GetLabelThresholdsResponse, _abc.Awaitable[_search_pb2.GetLabelThresholdsResponse]]: ...
+
+    @_abc_1.abstractmethod
     def AddLabelRequest(
         self,
         request: _search_pb2.AddLabelRequestRequest,
@@ -181,6 +192,13 @@ class SearchServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_search_pb2.ListLabelRequestsResponse, _abc.Awaitable[_search_pb2.ListLabelRequestsResponse]]:
         """Operate."""
+
+    @_abc_1.abstractmethod
+    def ListBacklog(
+        self,
+        request: _search_pb2.ListBacklogRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_search_pb2.ListBacklogResponse, _abc.Awaitable[_search_pb2.ListBacklogResponse]]: ...
 
     @_abc_1.abstractmethod
     def GetStatus(
