@@ -51,3 +51,12 @@ class Item:
     chosen_for: str
     group: int
     split: Split
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """One thing that was left out or went wrong: an image id or the name of a given photo, a stable code, the reason."""
+
+    subject: str
+    code: str
+    detail: str
