@@ -40,6 +40,16 @@ async def test_a_put_overwrites(blobs: BlobStore) -> None:
     assert await blobs.get("k") == b"second"
 
 
+async def test_a_file_is_stored(blobs: BlobStore, tmp_path: Path) -> None:
+    path = tmp_path / "archive.zip"
+    path.write_bytes(bytes(range(256)) * 60_000)  # 15 MB: more than one part of an upload
+    await blobs.put("k", b"before")
+    await blobs.put_file("k", path)
+    assert await blobs.get("k") == path.read_bytes()
+    with pytest.raises(InvalidArgument):
+        await blobs.put_file("../up", path)
+
+
 async def test_an_absent_object(blobs: BlobStore) -> None:
     assert await blobs.head("absent") is None
     with pytest.raises(BlobNotFound):

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,9 @@ class MemoryBlobs:
 
     async def put(self, key: str, data: bytes) -> None:
         self.objects[checked_key(key)] = (data, int(time.time() * 1000))
+
+    async def put_file(self, key: str, path: Path) -> None:
+        await self.put(key, path.read_bytes())
 
     async def get(self, key: str) -> bytes:
         if checked_key(key) not in self.objects:

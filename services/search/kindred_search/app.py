@@ -12,13 +12,15 @@ from kindred_kit.ports.bus import Bus
 from kindred_kit.rpc.server import Registration
 from kindred_search.catalogue.catalogue import Catalogue
 from kindred_search.classes import Classes
+from kindred_search.collecting import Collector
 from kindred_search.cursors import RankedLists
 from kindred_search.indexes import Indexes
 from kindred_search.ingest import Ingest
 from kindred_search.projector import Projector
+from kindred_search.ranking import Query, Ranker
 from kindred_search.reindex import Reindexer
 from kindred_search.relay import Relay
-from kindred_search.searching import Query, Searcher
+from kindred_search.searching import Searcher
 from kindred_search.servicer import SearchServicer
 from kindred_search.settings import SearchSettings
 from kindred_search.vectors.port import VectorStore
@@ -80,7 +82,8 @@ async def build(settings: SearchSettings, adapters: Adapters) -> App:
         vectors=adapters.vectors,
         indexes=indexes,
         ingest=Ingest(catalogue, adapters.blobs, relay, projector),
-        searcher=Searcher(catalogue, adapters.vectors, indexes, lists, projector.replace_damaged),
+        searcher=Searcher(catalogue, ranker, indexes, lists),
+        collector=Collector(catalogue, ranker, indexes),
         reindexer=reindexer,
         classes=Classes(catalogue, settings.label_sets),
     )

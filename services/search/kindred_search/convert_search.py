@@ -1,19 +1,23 @@
 """A search request as it came becomes one that can be run: every bound checked, every class name resolved."""
 
 import math
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 import numpy as np
 
 from kindred.search.v1 import search_pb2 as pb
 from kindred_kit.errors import InvalidArgument, InvalidFilter, KindredError
 from kindred_search import access, convert, labels
+from kindred_search.cursors import Ranked
 from kindred_search.filters import Condition, NumberCondition, OrderCondition, SearchFilter, TextCondition
 from kindred_search.labels import LabelTerm
 from kindred_search.mixing import unit
-from kindred_search.searching import SearchRequest, Term
+from kindred_search.ranking import Question, Term
+from kindred_search.searching import SearchRequest
 
 MAX_LIMIT = 100
+MAX_COLLECTED = 100_000
+MAX_VECTORS = 10_000
 _MAX_TERMS = 32
 _MAX_WEIGHT = 1_000.0
 _MAX_EXCLUDED = 1_000
@@ -35,34 +39,57 @@ _MEMBERSHIP = {pb.OPERATOR_EQ, pb.OPERATOR_IN, *_NEGATED}
 
 async def search_request(request: pb.SearchRequest, resolve: ResolveClass) -> SearchRequest:
     """Raises PrincipalMissing, InvalidArgument, InvalidFilter, UnknownLabel."""
-    owner = convert.owner_of(request.principal)
     if not 1 <= request.limit <= MAX_LIMIT:
         raise InvalidArgument(f"limit lies between 1 and {MAX_LIMIT}", pointer="/limit")
-    min_score = request.min_score if request.HasField("min_score") else None
-    if min_score is not None and not -1 <= min_score <= 1:
-        raise InvalidArgument("min_score is a cosine similarity: between -1 and 1", pointer="/min_score")
     if len(request.query_digest) > _MAX_DIGEST:
         raise InvalidArgument("the query digest is too long")
     if len(request.exclude_ids) > _MAX_EXCLUDED:
         raise InvalidArgument(f"at most {_MAX_EXCLUDED} ids can be excluded", pointer="/exclude_ids")
-    later = bool(request.cursor)  # its list remembers terms and filter
+    if request.cursor:  # its list remembers terms and filter
+        request = pb.SearchRequest(
+            principal=request.principal, limit=request.limit, cursor=request.cursor, query_digest=request.query_digest
+        )
     return SearchRequest(
-        owner=owner,
-        terms=() if later else tuple(_terms(request)),
-        space=request.space,
-        wanted=SearchFilter() if later else await _filter(request.filter, resolve),
+        asked=await _question(request, resolve),
         limit=request.limit,
-        min_score=min_score,
         cursor=request.cursor,
         query_digest=request.query_digest,
+    )
+
+
+async def collect_request(request: pb.CollectRequest, resolve: ResolveClass) -> tuple[Question, int]:
+    """What is asked, and how many. Raises as search_request does."""
+    if not 1 <= request.limit <= MAX_COLLECTED:
+        raise InvalidArgument(f"limit lies between 1 and {MAX_COLLECTED}", pointer="/limit")
+    if len(request.exclude_ids) > MAX_COLLECTED:
+        raise InvalidArgument(f"at most {MAX_COLLECTED} ids can be excluded", pointer="/exclude_ids")
+    return await _question(request, resolve), request.limit
+
+
+def collected_pb(ranked: Ranked, start: int, end: int) -> pb.CollectResponse:
+    """A part of a ranked list."""
+    both = zip(ranked.image_ids[start:end], ranked.scores[start:end], strict=True)
+    return pb.CollectResponse(items=[pb.CollectResponse.Item(image_id=i, score=score) for i, score in both])
+
+
+async def _question(request: pb.SearchRequest | pb.CollectRequest, resolve: ResolveClass) -> Question:
+    min_score = request.min_score if request.HasField("min_score") else None
+    if min_score is not None and not -1 <= min_score <= 1:
+        raise InvalidArgument("min_score is a cosine similarity: between -1 and 1", pointer="/min_score")
+    return Question(
+        owner=convert.owner_of(request.principal),
+        terms=tuple(_terms(request.terms)),
+        space=request.space,
+        wanted=await _filter(request.filter, resolve),
+        min_score=min_score,
         exclude_ids=frozenset(convert.image_ids(request.exclude_ids)),
     )
 
 
-def _terms(request: pb.SearchRequest) -> Iterator[Term]:
-    if len(request.terms) > _MAX_TERMS:
+def _terms(terms: Sequence[pb.Term]) -> Iterator[Term]:
+    if len(terms) > _MAX_TERMS:
         raise InvalidArgument(f"a query has at most {_MAX_TERMS} terms", pointer="/query")
-    for position, term in enumerate(request.terms):
+    for position, term in enumerate(terms):
         pointer = f"/query/{position}"
         if not math.isfinite(term.weight) or abs(term.weight) > _MAX_WEIGHT:
             raise InvalidArgument(

@@ -10,6 +10,8 @@ from kindred_search import convert, convert_search
 from kindred_search.catalogue import reading
 from kindred_search.catalogue.catalogue import Catalogue
 from kindred_search.classes import Classes
+from kindred_search.collecting import PART, Collector
+from kindred_search.domain import WHOLE
 from kindred_search.indexes import Indexes
 from kindred_search.ingest import Ingest
 from kindred_search.label_requests import LabelRequests
@@ -30,6 +32,7 @@ class SearchServicer(search_pb2_grpc.SearchServiceServicer):
         indexes: Indexes,
         ingest: Ingest,
         searcher: Searcher,
+        collector: Collector,
         reindexer: Reindexer,
         classes: Classes,
     ) -> None:
@@ -38,6 +41,7 @@ class SearchServicer(search_pb2_grpc.SearchServiceServicer):
         self._indexes = indexes
         self._ingest = ingest
         self._searcher = searcher
+        self._collector = collector
         self._reindexer = reindexer
         self._classes = classes
         self._label_requests = LabelRequests(catalogue, classes)
@@ -139,6 +143,6 @@ class SearchServicer(search_pb2_grpc.SearchServiceServicer):
             )
 
 
-def _bound(count: int) -> None:
-    if count > _MAX_BATCH:
-        raise InvalidArgument(f"at most {_MAX_BATCH} images in one call")
+def _bound(count: int, most: int = _MAX_BATCH) -> None:
+    if count > most:
+        raise InvalidArgument(f"at most {most:,} images in one call")

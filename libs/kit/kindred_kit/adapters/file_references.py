@@ -69,6 +69,11 @@ class FileReferences:
             raise InvalidArgument("a referenced file is never written")
         await self._store.put(key, data)
 
+    async def put_file(self, key: str, path: Path) -> None:
+        if is_reference(key):
+            raise InvalidArgument("a referenced file is never written")
+        await self._store.put_file(key, path)
+
     async def get(self, key: str) -> bytes:
         """The bytes. Raises ImageMissing for a referenced file that is gone or may not be read, or ImageChanged."""
         path = referenced_path(key)

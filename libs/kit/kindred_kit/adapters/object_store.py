@@ -8,7 +8,7 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore, from_url
 
-from kindred_kit.errors import BlobNotFound, InvalidArgument, Unavailable
+from kindred_kit.errors import BlobNotFound, InvalidArgument, Unavailable, storage_error
 from kindred_kit.ports.blobs import BlobInfo
 
 
@@ -36,6 +36,12 @@ class ObjectBlobStore:
             await obstore.put_async(self._store, checked_key(key), data)
         except (BaseError, OSError) as error:
             raise Unavailable(f"the object store could not keep {key}: {error}") from error
+
+    async def put_file(self, key: str, path: Path) -> None:
+        try:
+            await obstore.put_async(self._store, checked_key(key), path)
+        except (BaseError, OSError) as error:
+            raise storage_error(error) or Unavailable(f"the object store could not keep {key}: {error}") from error
 
     async def get(self, key: str) -> bytes:
         try:

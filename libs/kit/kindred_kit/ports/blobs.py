@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 
@@ -19,6 +20,10 @@ class BlobStore(Protocol):
 
     async def put(self, key: str, data: bytes) -> None:
         """Store durably: when this returns, a crash of this process or host loses nothing."""
+        ...
+
+    async def put_file(self, key: str, path: Path) -> None:
+        """Store what a file holds, as `put`, without reading all of it into memory. Raises StorageFull, Unavailable."""
         ...
 
     async def get(self, key: str) -> bytes:
