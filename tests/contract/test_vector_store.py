@@ -211,6 +211,17 @@ async def test_fewer_hits_only_if_no_more_pass(store: VectorStore) -> None:
         assert found == expected(marked, query, HasAny("labels", ("far:1#1@1",)), top_k)
 
 
+async def test_a_very_long_list_is_complete_and_in_order(store: VectorStore) -> None:
+    rows = make_rows(5_000)
+    await store.upsert("c", rows)
+    await store.build_indexes("c")
+    query = random_unit(np.random.default_rng(98), 1)[0]
+    public = HasAny("access", ("public",))
+    for top_k in (2_500, 100_000):
+        assert await ids(store, query, public, top_k) == expected(rows, query, public, top_k)
+    assert await ids(store, query, EVERYTHING, 100_000) == expected(rows, query, EVERYTHING, 100_000)
+
+
 async def test_collections_are_made_and_dropped(store: VectorStore) -> None:
     await store.create("c", DIMENSION)
     await store.create("whole-1234-g2", DIMENSION)

@@ -77,6 +77,7 @@ async def build(settings: SearchSettings, adapters: Adapters) -> App:
     )
     reindexer = Reindexer(catalogue, adapters.vectors, projector, indexes, settings.reindex_drop_grace)
     lists: RankedLists[Query] = RankedLists(settings.ranked_list_ttl.total_seconds(), settings.ranked_lists)
+    ranker = Ranker(catalogue, adapters.vectors, projector.replace_damaged)
     servicer = SearchServicer(
         catalogue=catalogue,
         vectors=adapters.vectors,

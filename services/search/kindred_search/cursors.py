@@ -27,10 +27,10 @@ _FORMAT = 1
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """Image ids and scores, best first."""
+    """Image ids and scores, best first; where nothing was asked the newest first, without scores."""
 
     image_ids: tuple[str, ...]
-    scores: tuple[float, ...]
+    scores: tuple[float | None, ...]
 
     def __len__(self) -> int:
         return len(self.image_ids)

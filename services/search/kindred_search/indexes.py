@@ -1,8 +1,13 @@
 """Which collection is searched now, and which is being built."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
+from kindred_kit.telemetry import FALLBACKS
 from kindred_search.domain import Collection
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -21,3 +26,14 @@ class Indexes:
     def version(self) -> str:
         """Changes only at a reindex; empty before the first image is embedded."""
         return self.active.name if self.active else ""
+
+    async def read(self, work: Callable[[Collection | None], Awaitable[T]]) -> T:
+        """`work` on the active collection, and again on its successor where a reindex has replaced it meanwhile."""
+        while True:
+            active = self.active
+            try:
+                return await work(active)
+            except Exception:
+                if self.active is active:
+                    raise
+                FALLBACKS.labels("search", "index_replaced").inc()

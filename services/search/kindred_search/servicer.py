@@ -96,6 +96,21 @@ class SearchServicer(search_pb2_grpc.SearchServiceServicer):
         wanted = await convert_search.search_request(request, self._classes.resolve)
         return convert.page_pb(await self._searcher.search(wanted))
 
+    async def Collect(self, request: pb.CollectRequest, context: Any) -> AsyncIterator[pb.CollectResponse]:
+        asked, limit = await convert_search.collect_request(request, self._classes.resolve)
+        ranked = await self._collector.ranked(asked, limit)
+        for start in range(0, len(ranked), PART):
+            yield convert_search.collected_pb(ranked, start, start + PART)
+
+    async def GetEmbeddings(
+        self, request: pb.GetEmbeddingsRequest, context: Any
+    ) -> AsyncIterator[pb.GetEmbeddingsResponse]:
+        owner = convert.owner_of(request.principal)
+        _bound(len(request.image_ids), convert_search.MAX_VECTORS)
+        ids = convert.image_ids(request.image_ids)
+        async for found, vectors in self._collector.vectors(owner, ids, request.view or WHOLE, request.space):
+            yield pb.GetEmbeddingsResponse(image_ids=found, vectors=vectors.tobytes(), dimension=vectors.shape[1])
+
     async def ListLabels(self, request: pb.ListLabelsRequest, context: Any) -> pb.ListLabelsResponse:
         owner = convert.owner_of(request.principal)
         counted = await self._catalogue.read(reading.label_counts, owner)

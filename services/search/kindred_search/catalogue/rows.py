@@ -9,17 +9,17 @@ from sqlalchemy import Row
 
 from kindred_search.domain import Claim, Collection, Detection, Failure, ImageRecord, Rights, State, Visibility
 
-_STORED_DTYPE = np.dtype("<f2")
+STORED_DTYPE = np.dtype("<f2")
 
 
 def encode_vector(vector: NDArray[np.float32]) -> bytes:
     """float32 [d] -> little-endian float16."""
-    return vector.astype(_STORED_DTYPE).tobytes()
+    return vector.astype(STORED_DTYPE).tobytes()
 
 
 def decode_vector(blob: bytes) -> NDArray[np.float32]:
     """Stored float16 -> float32 [d], L2-normalised again."""
-    vector = np.frombuffer(blob, dtype=_STORED_DTYPE).astype(np.float32)
+    vector = np.frombuffer(blob, dtype=STORED_DTYPE).astype(np.float32)
     norm = float(np.linalg.norm(vector))
     return vector / np.float32(norm) if norm else vector
 

@@ -39,6 +39,10 @@ _DAMAGE = re.compile(
 _REFINED_HITS = 200
 """Longer lists have enough candidates of their own; their scores are exact all the same."""
 
+_LONGEST_WALK = 2_000
+"""Longer lists are faster, and complete, by scanning all vectors: of 60,000 rows the 5,000 nearest took 44 ms either
+way, the 20,000 nearest 75 ms instead of 134, and the graph had missed 1 to 2 % of them."""
+
 
 @dataclass(frozen=True)
 class Tuning:
@@ -120,14 +124,15 @@ class LanceDbStore:
         table = await self._table(collection)
         query = table.query().nearest_to(vector).column("vector").distance_type("cosine").limit(top_k)
         query = query.where(to_sql(where)).select(["image_id", "_distance"])
-        if collection in self._with_vector_index:
+        if collection in self._with_vector_index and top_k > _LONGEST_WALK:
+            query = query.bypass_vector_index()
+        elif collection in self._with_vector_index:
             refine = self._tuning.refine if top_k <= _REFINED_HITS else 1
             breadth = max(self._tuning.ef, top_k * refine, top_k * 3 // 2)  # LanceDB wants at least a step a candidate
             query = query.ef(breadth).refine_factor(refine)
         with _damage():
             found = await query.to_arrow()
-        scores = np.clip(1.0 - found["_distance"].to_numpy(), -1.0, 1.0)
-        return [IndexHit(i, float(s)) for i, s in zip(found["image_id"].to_pylist(), scores, strict=True)]
+        return await asyncio.to_thread(_hits, found) if top_k > _LONGEST_WALK else _hits(found)
 
     async def count(self, collection: str) -> int:
         table = await self._table(collection)
@@ -227,6 +232,11 @@ def _checked(collection: str) -> str:
     if not _NAME.fullmatch(collection):
         raise InvalidArgument(f"not a collection name: {collection[:80]!r}")
     return collection
+
+
+def _hits(found: Any) -> list[IndexHit]:
+    scores = np.clip(1.0 - found["_distance"].to_numpy(), -1.0, 1.0)
+    return [IndexHit(i, float(s)) for i, s in zip(found["image_id"].to_pylist(), scores, strict=True)]
 
 
 def _columns(rows: Sequence[Row]) -> dict[str, Any]:

@@ -1,0 +1,90 @@
+"""A search filter as SQL: what it means on the catalogue's own rows, without the index and without its buckets.
+
+`filters.matches` is the definition that this agrees with.
+"""
+
+from collections.abc import Sequence
+
+from sqlalchemy import ColumnElement, Connection, Select, and_, case, exists, false, func, not_, or_, select
+
+from kindred_search.catalogue.reading import CHUNK, visible_claim, visible_image
+from kindred_search.catalogue.tables import claims, detections, images
+from kindred_search.domain import EMBEDDED
+from kindred_search.filters import Condition, NumberCondition, OrderCondition, SearchFilter, TextCondition
+from kindred_search.labels import LabelTerm
+
+
+def matching(connection: Connection, owner: str, image_ids: Sequence[str], wanted: SearchFilter) -> set[str]:
+    """Those of these images that are embedded, that `owner` sees, and that meet the filter."""
+    meets = _embedded(owner, wanted)
+    found: set[str] = set()
+    for start in range(0, len(image_ids), CHUNK):
+        among = images.c.image_id.in_(image_ids[start : start + CHUNK])
+        found.update(connection.execute(meets.where(among)).scalars())
+    return found
+
+
+def newest(connection: Connection, owner: str, wanted: SearchFilter, limit: int) -> list[str]:
+    """The embedded images that `owner` sees and that meet the filter, last ingested first."""
+    in_order = _embedded(owner, wanted).order_by(images.c.created_at_ms.desc(), images.c.image_id.desc())
+    return list(connection.execute(in_order.limit(limit)).scalars())
+
+
+def _embedded(owner: str, wanted: SearchFilter) -> Select[str]:
+    searchable = images.c.state.in_([int(state) for state in EMBEDDED])
+    return select(images.c.image_id).where(searchable, visible_image(owner), _meets(wanted, owner))
+
+
+def _meets(wanted: SearchFilter, owner: str) -> ColumnElement[bool]:
+    parts = [_holds(term) for term in wanted.labels_all]
+    if wanted.labels_any:
+        parts.append(or_(*map(_holds, wanted.labels_any)))
+    parts += [not_(_holds(term)) for term in wanted.labels_none]
+    parts += [_condition(condition, owner) for condition in wanted.conditions]
+    if wanted.any_of:
+        parts.append(or_(false(), *(_meets(branch, owner) for branch in wanted.any_of)))
+    return and_(True, *parts)
+
+
+def _holds(term: LabelTerm) -> ColumnElement[bool]:
+    of_class = and_(
+        detections.c.image_id == images.c.image_id,
+        detections.c.label_set == term.label_set,
+        detections.c.class_id == term.class_id,
+        detections.c.score >= term.min_score,
+    )
+    if term.min_count == 1:
+        return exists().where(of_class)
+    boxes = select(func.count()).select_from(detections).where(of_class).correlate(images).scalar_subquery()
+    return boxes >= term.min_count
+
+
+def _condition(condition: Condition, owner: str) -> ColumnElement[bool]:
+    column: ColumnElement[object] = (
+        _license(owner) if condition.field == "license" else images.c[_COLUMNS.get(condition.field, condition.field)]
+    )
+    match condition:
+        case TextCondition(_, texts, negated):
+            found = column.in_(texts)
+        case NumberCondition(_, numbers, negated):
+            found = column.in_([int(number) for number in numbers if number.is_integer()])
+        case OrderCondition(_, ordering, number):
+            return {"gt": column > number, "gte": column >= number, "lt": column < number, "lte": column <= number}[
+                ordering
+            ]
+    return not_(found) if negated else found
+
+
+_COLUMNS = {"ingested_at_ms": "created_at_ms"}
+
+
+def _license(owner: str) -> ColumnElement[object]:
+    """The licence of the claim that `owner` is shown, as reading.records and access.tokens choose it."""
+    return (
+        select(claims.c.license)
+        .where(claims.c.image_id == images.c.image_id, visible_claim(owner))
+        .order_by(case((claims.c.owner == owner, 0), else_=1), claims.c.created_at_ms, claims.c.owner)
+        .limit(1)
+        .correlate(images)
+        .scalar_subquery()
+    )
