@@ -1,5 +1,6 @@
 """Contract of the BlobStore port, on every adapter."""
 
+import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +10,7 @@ from support.fakes import MemoryBlobs
 
 from kindred_kit.adapters.file_references import FileReferences, reference_key
 from kindred_kit.adapters.object_store import ObjectBlobStore
-from kindred_kit.errors import BlobNotFound, ImageChanged, ImageMissing, InvalidArgument, Unavailable
+from kindred_kit.errors import BlobNotFound, ImageChanged, ImageMissing, InvalidArgument, StorageFull, Unavailable
 from kindred_kit.ports.blobs import BlobStore
 
 ADAPTERS: dict[str, Callable[[Path], BlobStore]] = {
@@ -75,6 +76,22 @@ async def test_an_empty_object(blobs: BlobStore) -> None:
     assert await blobs.get("empty") == b""
 
 
+@pytest.mark.parametrize(
+    ("start", "end", "expected"),
+    [(0, None, b"0123456789"), (3, None, b"3456789"), (3, 7, b"3456"), (3, 99, b"3456789"), (4, 4, b"")],
+)
+async def test_parts_of_an_object(blobs: BlobStore, start: int, end: int | None, expected: bytes) -> None:
+    await blobs.put("k", b"0123456789")
+    assert b"".join([part async for part in blobs.read("k", start, end)]) == expected
+
+
+async def test_reading_what_is_not_there(blobs: BlobStore) -> None:
+    await blobs.put("empty", b"")
+    assert b"".join([part async for part in blobs.read("empty")]) == b""
+    with pytest.raises(BlobNotFound):
+        _ = [part async for part in blobs.read("absent")]
+
+
 @pytest.mark.parametrize("key", ["", "/abs", "a//b", "../up", "a/../../b", "a/./b", "new\nline", "nul\0", "ümlaut"])
 async def test_a_hostile_key_is_refused(blobs: BlobStore, key: str) -> None:
     with pytest.raises(InvalidArgument):
@@ -115,3 +132,28 @@ async def test_a_store_that_can_not_be_written_is_unavailable(tmp_path: Path) ->
     (tmp_path / "blobs" / "images").write_bytes(b"a file where a folder should be")
     with pytest.raises(Unavailable):
         await blobs.put("images/ab/abcd", b"x")
+    (tmp_path / "file").write_bytes(b"x")
+    with pytest.raises(Unavailable):
+        await blobs.put_file("images/ab/abcd", tmp_path / "file")
+
+
+async def test_a_file_is_linked_where_that_is_possible(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "archive"
+    file.write_bytes(b"x" * 100)
+    blobs = ObjectBlobStore.local(tmp_path / "blobs")
+    await blobs.put_file("a/linked", file)
+    monkeypatch.setattr(os, "link", lambda *_: (_ for _ in ()).throw(OSError(errno.EXDEV, "another file system")))
+    await blobs.put_file("a/copied", file)
+    found = {path.name: path.stat().st_ino == file.stat().st_ino for path in (tmp_path / "blobs" / "a").iterdir()}
+    assert found == {"linked": True, "copied": False}
+    assert await blobs.get("a/copied") == await blobs.get("a/linked") == b"x" * 100
+
+
+async def test_a_full_disk_has_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    (tmp_path / "file").write_bytes(b"x")
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(StorageFull):
+        await ObjectBlobStore.local(tmp_path / "blobs").put_file("a/b", tmp_path / "file")

@@ -31,6 +31,9 @@ class MemoryBlobs:
             raise BlobNotFound(key)
         return self.objects[key][0]
 
+    async def read(self, key: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+        yield (await self.get(key))[start:end]
+
     async def head(self, key: str) -> BlobInfo | None:
         found = self.objects.get(checked_key(key))
         return BlobInfo(key, len(found[0]), found[1]) if found else None

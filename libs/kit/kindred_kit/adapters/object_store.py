@@ -1,5 +1,7 @@
 """Blob store on obstore: a local folder on a laptop, S3 in a cluster, through the same calls."""
 
+import asyncio
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -8,21 +10,25 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore, from_url
 
-from kindred_kit.errors import BlobNotFound, InvalidArgument, Unavailable, storage_error
+from kindred_kit.errors import BlobNotFound, InvalidArgument, KindredError, Unavailable, storage_error
 from kindred_kit.ports.blobs import BlobInfo
+
+_PART_BYTES = 1 << 20
 
 
 class ObjectBlobStore:
     """BlobStore over any obstore store."""
 
-    def __init__(self, store: Any) -> None:
+    def __init__(self, store: Any, folder: Path | None = None) -> None:
+        """`folder`: where a local store keeps its files, so that a file may be linked into it instead of copied."""
         self._store = store
+        self._folder = folder
 
     @classmethod
     def local(cls, folder: Path) -> "ObjectBlobStore":
         """Objects as files below `folder`, which is made where it is missing. A put is a write and a rename."""
         folder.mkdir(parents=True, exist_ok=True)
-        return cls(LocalStore(prefix=folder))
+        return cls(LocalStore(prefix=folder), folder)
 
     @classmethod
     def from_url(cls, url: str) -> "ObjectBlobStore":
@@ -35,13 +41,15 @@ class ObjectBlobStore:
         try:
             await obstore.put_async(self._store, checked_key(key), data)
         except (BaseError, OSError) as error:
-            raise Unavailable(f"the object store could not keep {key}: {error}") from error
+            raise _not_kept(key, error) from error
 
     async def put_file(self, key: str, path: Path) -> None:
+        checked_key(key)
         try:
-            await obstore.put_async(self._store, checked_key(key), path)
+            if self._folder is None or not await asyncio.to_thread(_link, path, self._folder / key):
+                await obstore.put_async(self._store, key, path)
         except (BaseError, OSError) as error:
-            raise storage_error(error) or Unavailable(f"the object store could not keep {key}: {error}") from error
+            raise _not_kept(key, error) from error
 
     async def get(self, key: str) -> bytes:
         try:
@@ -50,7 +58,22 @@ class ObjectBlobStore:
         except FileNotFoundError:
             raise BlobNotFound(f"no object {key}") from None
         except (BaseError, OSError) as error:
-            raise Unavailable(f"the object store could not read {key}: {error}") from error
+            raise _not_read(key, error) from error
+
+    async def read(self, key: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+        if end is not None and end <= start:
+            return
+        wanted = (start, end) if end is not None else {"offset": start}
+        try:
+            # without an offset the whole is asked for: a range of an empty object is an error
+            options: Any = {"range": wanted} if start or end is not None else {}
+            result = await obstore.get_async(self._store, checked_key(key), options=options)
+            async for part in result.stream(min_chunk_size=_PART_BYTES):
+                yield bytes(part)
+        except FileNotFoundError:
+            raise BlobNotFound(f"no object {key}") from None
+        except (BaseError, OSError) as error:
+            raise _not_read(key, error) from error
 
     async def head(self, key: str) -> BlobInfo | None:
         try:
@@ -78,6 +101,38 @@ class ObjectBlobStore:
 
     async def aclose(self) -> None:
         return None
+
+
+def _link(path: Path, target: Path) -> bool:
+    """Give a file a second name, durably and in one step; False where the file systems do not allow it."""
+    # a name that LocalStore takes for its own unfinished one, and lists nowhere
+    beside = target.with_name(f"{target.name}#0")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    beside.unlink(missing_ok=True)
+    try:
+        os.link(path, beside)
+    except OSError:
+        return False
+    _sync(beside)
+    beside.replace(target)
+    _sync(target.parent)
+    return True
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _not_kept(key: str, error: Exception) -> KindredError:
+    return storage_error(error) or Unavailable(f"the object store could not keep {key}: {error}")
+
+
+def _not_read(key: str, error: Exception) -> KindredError:
+    return Unavailable(f"the object store could not read {key}: {error}")
 
 
 def checked_key(key: str) -> str:

@@ -19,15 +19,22 @@ class BlobStore(Protocol):
     """Bytes by key. Keys are relative, slash-separated, without `..`; a put is atomic and overwrites."""
 
     async def put(self, key: str, data: bytes) -> None:
-        """Store durably: when this returns, a crash of this process or host loses nothing."""
+        """Store durably: when this returns, a crash of this process or host loses nothing. Raises StorageFull."""
         ...
 
     async def put_file(self, key: str, path: Path) -> None:
-        """Store what a file holds, as `put`, without reading all of it into memory. Raises StorageFull, Unavailable."""
+        """Store what a file holds, as `put`, without reading all of it into memory. Raises StorageFull, Unavailable.
+
+        The file must not be written to afterwards: a store on the same disk may take it as it is.
+        """
         ...
 
     async def get(self, key: str) -> bytes:
         """The bytes. Raises BlobNotFound, Unavailable."""
+        ...
+
+    def read(self, key: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+        """Bytes `start` to `end` (exclusive; None: the last one), in parts. Raises as `get`, at the first part."""
         ...
 
     async def head(self, key: str) -> BlobInfo | None:
