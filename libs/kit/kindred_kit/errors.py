@@ -134,6 +134,13 @@ class ImageNotFound(KindredError):
     status = Status.NOT_FOUND
 
 
+class DatasetEmpty(KindredError):
+    """No image is left for a data set."""
+
+    code = "dataset_empty"
+    status = Status.UNPROCESSABLE
+
+
 class BlobNotFound(KindredError):
     code = "blob_not_found"
     status = Status.NOT_FOUND

@@ -55,7 +55,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """One thing that was left out or went wrong: an image id or the name of a given photo, a stable code, the reason."""
+    """What was left out or went wrong: an image id or the name of a given photo, a stable code, the reason."""
 
     subject: str
     code: str

@@ -5,40 +5,30 @@ An export that was cut off leaves nothing and begins anew; the same items and fa
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 from kindred_datasets.destination import Destination
 from kindred_datasets.domain import Item, Note
+from kindred_datasets.images import memory_bytes
+from kindred_datasets.loading import load
+from kindred_datasets.survey import Items, survey
+from kindred_datasets.writing import ExportSpec, Writing
+from kindred_kit.errors import Unavailable, storage_error
 from kindred_kit.ports.blobs import BlobStore
 
-Form = Literal["coco", "yolo", "voc"]
-Items = Callable[[], AsyncIterator[Sequence[Item]]]
-"""Begins to read the items, in batches and always in the same order. It is called twice: for the classes, for the rest."""
+__all__ = ["ExportSpec", "Exported", "Items", "export"]
 
-
-@dataclass(frozen=True)
-class ExportSpec:
-    """What is to be written.
-
-    `classes` come first, in this order and whether they occur or not; further classes of the items follow by name.
-    `facts` (JSON values: query, models, thresholds ...) go into the manifest as they are; a resumed build gives the
-    same. `notes` of the selection stand in the manifest before those of the export. `link_of` gives an image's URL:
-    with it the data set holds links and no image files.
-    """
-
-    name: str
-    form: Form
-    classes: tuple[str, ...] = ()
-    facts: Mapping[str, Any] = field(default_factory=dict)
-    notes: Sequence[Note] = ()
-    link_of: Callable[[Item], str] | None = None
+# Read at once: enough to hide a store's latency, and little enough that large photos fit beside one another.
+_WINDOW_IMAGES = 16
+_WINDOW_BYTES = 200 * 10**6
 
 
 @dataclass(frozen=True)
 class Exported:
-    """What was written. `notes`: images that could not be read and are not in it. `sha256`: of the zip, or empty."""
+    """What was written. `notes`: images that can't be read and are not in it. `archive_sha256`: empty for a folder."""
 
     images: int
     boxes: int
@@ -55,10 +45,58 @@ async def export(
     destination: Destination,
     on_progress: Callable[[int], None] = lambda done: None,
 ) -> Exported:
-    """Write the data set and publish it in one step; after any error or a cancellation nothing is left of it.
+    """Write the data set and publish it in one step; after an error or a cancellation nothing is left of it.
 
-    `on_progress` is told how many items are done. An image that cannot be read becomes a note; image files come from
-    `blobs` by their key. Raises StorageFull (the disk), Unavailable (the store), and DatasetEmpty when no image is
-    left.
+    `items` is called twice: for the classes, then for all else. `on_progress` is told how many items are done.
+    Image files come from `blobs` by their key; one that can't be read becomes a note. Raises DatasetEmpty when no
+    image is left, StorageFull, Unavailable, InvalidArgument (a folder with other files).
     """
-    raise NotImplementedError
+    # One thread writes: files follow one another, and what was cancelled is removed after the write that still runs.
+    writer = ThreadPoolExecutor(1, thread_name_prefix="export")
+    run = asyncio.get_running_loop().run_in_executor
+    try:
+        known = await survey(items, spec.classes)
+        await run(writer, destination.begin)
+        writing = await run(writer, Writing, spec, known, destination)
+        try:
+            done = 0
+            async for batch in items():
+                for window in _windows(batch):
+                    loads = (
+                        load(item, blobs, file=spec.link_of is None, sampled=writing.preview.wants(done + place))
+                        for place, item in enumerate(window)
+                    )
+                    await run(writer, writing.add, await asyncio.gather(*loads))
+                    done += len(window)
+                    on_progress(done)
+            manifest_sha256 = await run(writer, writing.finish)
+        finally:
+            await run(writer, writing.close)
+        published = await destination.publish()
+    except OSError as error:
+        raise storage_error(error) or Unavailable(f"the data set can't be written: {error.strerror}") from error
+    finally:
+        writer.submit(destination.discard)  # after a publication nothing is left to remove
+        await asyncio.to_thread(writer.shutdown)
+    return Exported(
+        images=writing.counts.images.total(),
+        boxes=writing.counts.boxes.total(),
+        notes=tuple(writing.notes),
+        manifest_sha256=manifest_sha256,
+        archive_bytes=published.byte_size,
+        archive_sha256=published.sha256,
+    )
+
+
+def _windows(batch: Sequence[Item]) -> Iterator[list[Item]]:
+    window: list[Item] = []
+    held = 0
+    for item in batch:
+        cost = memory_bytes(item.byte_size, item.width, item.height)
+        if window and (len(window) == _WINDOW_IMAGES or held + cost > _WINDOW_BYTES):
+            yield window
+            window, held = [], 0
+        window.append(item)
+        held += cost
+    if window:
+        yield window

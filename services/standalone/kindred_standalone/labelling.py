@@ -167,10 +167,10 @@ def write_export(
     shutil.rmtree(new, ignore_errors=True)
     new.mkdir()
     try:
-        for name, text in files(form, images, classes, label_set):
+        for name, content in files(form, images, classes, label_set):
             path = new / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, "utf-8", errors="surrogateescape")
+            path.write_bytes(content)
         for entry in sorted(new.iterdir()):
             target = folder / entry.name
             if target.is_dir():

@@ -50,7 +50,7 @@ def test_nothing_is_loaded_from_elsewhere() -> None:
 
 
 def test_boxes_are_in_the_pixels_of_the_image() -> None:
-    (box,) = make_card(a_hit(), None).boxes
+    (box,) = make_card(a_hit(), None).frame.boxes
     assert (box.x, box.y, box.w, box.h) == (100, 100, 200, 50)
     assert box.text == box.title == "dog 0.91"
 
@@ -58,12 +58,12 @@ def test_boxes_are_in_the_pixels_of_the_image() -> None:
 def test_texts_never_lie_on_each_other_nor_outside() -> None:
     labels = tuple(ShownLabel(f"class {n}", 0.9 - n / 100, (0.8, 0.0, 0.1, 0.1)) for n in range(12))
     card = make_card(ShownHit(1, 0.5, "ab" * 32, "x.jpg", None, False, 400, 200, labels), None)
-    written = [box for box in card.boxes if box.text]
-    assert 1 < len(written) < len(card.boxes) == 12
+    written = [box for box in card.frame.boxes if box.text]
+    assert 1 < len(written) < len(card.frame.boxes) == 12
     baselines = sorted(box.text_y for box in written)
-    assert all(lower - upper >= card.font_px for upper, lower in itertools.pairwise(baselines))
+    assert all(lower - upper >= card.frame.font_px for upper, lower in itertools.pairwise(baselines))
     assert all(0 <= box.text_x < 400 and box.text_y <= 200 for box in written)
-    assert card.boxes[-1].title == "class 0 0.90"
+    assert card.frame.boxes[-1].title == "class 0 0.90"
 
 
 @pytest.mark.parametrize(("score", "percent"), [(-0.2, 0.0), (0.25, 25.0), (1.2, 100.0)])
@@ -72,7 +72,7 @@ def test_the_bar_stays_in_its_track(score: float, percent: float) -> None:
 
 
 def test_a_class_keeps_its_colour() -> None:
-    assert make_card(a_hit(), None).boxes[0].colour == make_card(a_hit("other.jpg"), None).boxes[0].colour
+    assert make_card(a_hit(), None).frame.boxes[0].colour == make_card(a_hit("other.jpg"), None).frame.boxes[0].colour
 
 
 def test_an_empty_search_says_so() -> None:
