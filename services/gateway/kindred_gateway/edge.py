@@ -9,7 +9,7 @@ from prometheus_client import Histogram
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from kindred_gateway.problems import BodyTooLarge, BodyTooSlow, problem_response
+from kindred_gateway.problems import BodyTooLarge, BodyTooSlow, UnsupportedMediaType, problem_response
 from kindred_gateway.settings import GatewaySettings
 from kindred_gateway.sites import SiteGuard
 from kindred_kit.context import new_request_id, request_id_var
@@ -108,6 +108,7 @@ def _limited(receive: Receive, headers: Headers, settings: GatewaySettings) -> R
     """Count the body as it streams in, whatever Content-Length says, and let it take only so long."""
     multipart = headers.get("content-type", "").lower().startswith("multipart/")
     limit = settings.max_image_bytes + _MULTIPART_SLACK_BYTES if multipart else settings.max_json_bytes
+    encoding = headers.get("content-encoding", "").strip().lower()
     received = 0
     deadline: float | None = None
 
@@ -123,6 +124,9 @@ def _limited(receive: Receive, headers: Headers, settings: GatewaySettings) -> R
         nonlocal received, deadline
         if received < 0:  # the body has ended; what follows is the wait for a disconnect
             return await receive()
+        if encoding not in {"", "identity"}:
+            detail = f"a body is taken as it is, not with Content-Encoding {encoding[:100]}"
+            raise UnsupportedMediaType(detail)
         if announced > limit:
             raise too_large()
         loop = asyncio.get_running_loop()

@@ -8,11 +8,11 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from kindred_gateway.documents import DetectBody, EmbedBody, IngestBody, UploadBody
-from kindred_gateway.queries import FileSearchBody, SearchBody
+from kindred_gateway.queries import SearchBody
 from kindred_gateway.schemas import Problem
 
 REF = "#/components/schemas/{model}"
-BODIES: tuple[type[BaseModel], ...] = (SearchBody, FileSearchBody, IngestBody, UploadBody, DetectBody, EmbedBody)
+BODIES: tuple[type[BaseModel], ...] = (SearchBody, IngestBody, UploadBody, DetectBody, EmbedBody)
 
 
 def install_openapi(app: FastAPI) -> None:

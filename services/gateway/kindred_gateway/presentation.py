@@ -1,7 +1,7 @@
 """Protos -> the JSON that the HTTP API answers, as pure functions. The command line prints the same."""
 
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -80,9 +80,10 @@ def hit_json(hit: search_pb2.Hit, fields: Collection[str] | None = None, public_
         "rights": lambda: rights_json(image.rights),
         "generation": lambda: None,
         "file_name": lambda: image.file_name or None,
+        "duplicates": lambda: list(hit.duplicate_ids),
     }
     chosen = {name: make() for name, make in parts.items() if fields is None or name in fields}
-    return {"id": hit.image_id, "score": round(hit.score, 6), **chosen}
+    return {"id": hit.image_id, "score": round(hit.score, 6) if hit.HasField("score") else None, **chosen}
 
 
 def search_json(
@@ -90,12 +91,15 @@ def search_json(
     request_id: str,
     fields: Collection[str] | None = None,
     public_url: str = "",
+    facets: bool = False,
 ) -> Json:
+    counted = {"labels": label_counts_json(response.facets), "over": response.facets_over}
     return {
         "id": request_id,
         "results": [hit_json(hit, fields, public_url) for hit in response.hits],
         "next_cursor": response.next_cursor or None,
         "total": {"value": response.total, "relation": "gte" if response.total_is_lower_bound else "eq"},
+        "facets": counted if facets else None,
         "index_version": response.index_version,
         "model": response.space,
     }
@@ -141,18 +145,16 @@ def without_paths(detail: str) -> str:
     return _SERVER_PATH.sub("…", detail)
 
 
-def label_counts_json(response: search_pb2.ListLabelsResponse) -> Json:
-    return {
-        "labels": [
-            {
-                "class": count.class_name,
-                "label_set": count.label_set or "coco-80",
-                "images": count.images,
-                "boxes": count.boxes,
-            }
-            for count in response.labels
-        ]
-    }
+def label_counts_json(counts: Iterable[search_pb2.ListLabelsResponse.LabelCount]) -> list[Json]:
+    return [
+        {
+            "class": count.class_name,
+            "label_set": count.label_set or "coco-80",
+            "images": count.images,
+            "boxes": count.boxes,
+        }
+        for count in counts
+    ]
 
 
 def iso_time(unix_ms: int) -> str | None:

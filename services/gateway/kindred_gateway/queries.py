@@ -16,7 +16,7 @@ MAX_TEXT_CHARS = 2000
 ImageId = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256 of the image's bytes, 64 hex digits")]
 UploadId = Annotated[str, Field(min_length=1, max_length=100, description="From POST /v1/uploads")]
 Weight = Annotated[float, Field(ge=-100, le=100, description="Negative: away from it")]
-HitField = Literal["aspects", "width", "height", "urls", "labels", "rights", "generation", "file_name"]
+HitField = Literal["aspects", "width", "height", "urls", "labels", "rights", "generation", "file_name", "duplicates"]
 _SOURCES = ("text", "image_id", "upload_id")
 
 
@@ -55,39 +55,40 @@ class QueryTerm(StrictModel):
 class SearchBody(StrictModel):
     """A search. The next page is the same body with the answer's `next_cursor` as `cursor`."""
 
-    query: list[QueryTerm] = Field(min_length=1, max_length=64, description="A weighted mix")
+    query: list[QueryTerm] = Field(
+        default=[], max_length=64, description="A weighted mix; without one: what passes the filter, newest first"
+    )
     filter: Filter = Filter()
-    min_score: float | None = Field(default=None, ge=-1, le=1, description="Cosine similarity")
+    min_score: float | None = Field(default=None, ge=-1, le=1, description="Cosine similarity; not without a query")
     limit: int = Field(default=DEFAULT_LIMIT, ge=1, le=MAX_LIMIT)
     cursor: str | None = Field(default=None, max_length=4096)
     fields: list[HitField] | None = Field(
         default=None, max_length=20, description="Parts of a hit to answer beside id and score; null: all"
     )
+    facets: bool = Field(default=False, description="Count the labels among the best 1,000 hits")
+    collapse_duplicates: bool = Field(
+        default=False, description="Near copies of a better hit stand in its `duplicates` instead of in the list"
+    )
+    diversity: float = Field(default=0, ge=0, le=1, description="0: the nearest; 1: the widest cover of the best 1,000")
     aspects: Any = Field(default=None, description="Not available yet")
-    collapse_duplicates: Any = Field(default=None, description="Not available yet")
-    diversity: Any = Field(default=None, description="Not available yet")
 
     @model_validator(mode="before")
     @classmethod
     def _only_what_is_built(cls, body: Any) -> Any:
-        for name in ("aspects", "collapse_duplicates", "diversity"):
-            if isinstance(body, dict) and body.get(name):
-                raise PydanticCustomError("not_available", "{name} is not available yet", {"name": name})
+        if isinstance(body, dict) and body.get("aspects"):
+            raise PydanticCustomError("not_available", "aspects is not available yet")
         return body
 
 
-class FileSearchBody(SearchBody):
-    """The `request` field beside a file: the file is a further term, so `query` may be left out."""
-
-    query: list[QueryTerm] = Field(default=[], max_length=64)
-
-
 def query_digest(body: SearchBody, exclude_ids: tuple[str, ...] = (), file_sha256: str = "") -> str:
-    """What a cursor is bound to: query, filter and lowest score, not the page size or the fields."""
+    """What a cursor is bound to: all that makes the ranked list, not the page size or the fields."""
     canonical = {
         "query": [term.model_dump(exclude_none=True) for term in body.query],
         "filter": body.filter.model_dump(exclude_unset=True),
         "min_score": body.min_score,
+        "facets": body.facets,
+        "collapse_duplicates": body.collapse_duplicates,
+        "diversity": body.diversity,
         "exclude": exclude_ids,
         "file": file_sha256,
     }

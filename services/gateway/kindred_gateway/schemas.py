@@ -59,7 +59,7 @@ class SearchHit(BaseModel):
     """Only id and score where `fields` left the rest out."""
 
     id: str
-    score: float = Field(description="Cosine similarity, higher is better")
+    score: float | None = Field(description="Cosine similarity, higher is better; null where nothing was asked")
     aspects: dict[str, Any] = {}
     width: int = 0
     height: int = 0
@@ -68,6 +68,19 @@ class SearchHit(BaseModel):
     rights: Rights | None = None
     generation: None = None
     file_name: str | None = None
+    duplicates: list[str] = Field(default=[], description="Ids of near copies, where they were to be collapsed")
+
+
+class LabelCount(BaseModel):
+    class_: str = Field(alias="class")
+    label_set: str
+    images: int
+    boxes: int
+
+
+class Facets(BaseModel):
+    labels: list[LabelCount] = Field(description="Most images first")
+    over: int = Field(description="How many of the best hits were counted")
 
 
 class Total(BaseModel):
@@ -79,7 +92,8 @@ class SearchAnswer(BaseModel):
     id: str
     results: list[SearchHit]
     next_cursor: str | None
-    total: Total
+    total: Total = Field(description="Copies that stand behind a hit are counted too")
+    facets: Facets | None = Field(description="Where they were asked for")
     index_version: str
     model: str = Field(description="Embedding space of the scores")
 
@@ -148,13 +162,6 @@ class EmbedAnswer(BaseModel):
     dimension: int
     space: str
     model: str
-
-
-class LabelCount(BaseModel):
-    class_: str = Field(alias="class")
-    label_set: str
-    images: int
-    boxes: int
 
 
 class LabelsAnswer(BaseModel):

@@ -29,6 +29,9 @@ async def run_search(
         cursor=body.cursor or "",
         query_digest=query_digest(body, exclude_ids, file_sha256),
         exclude_ids=exclude_ids,
+        facets=body.facets,
+        collapse_duplicates=body.collapse_duplicates,
+        diversity=body.diversity,
     )
     try:
         response = await _search(parts, principal, request, body, file)
@@ -37,7 +40,7 @@ async def run_search(
         if error.pointer is None and len(ids) == 1:
             error.pointer = f"/query/{ids[0]}/image_id"
         raise
-    return search_json(response, current_request_id(), body.fields, parts.settings.public_url)
+    return search_json(response, current_request_id(), body.fields, parts.settings.public_url, body.facets)
 
 
 async def _search(
@@ -73,5 +76,8 @@ def _check_terms(parts: Parts, body: SearchBody, file: FileTerm | None) -> None:
     if len(weights) > parts.settings.max_query_terms:
         detail = f"more than {parts.settings.max_query_terms} terms"
         raise RequestInvalid([FieldError("/query", "too_many_terms", detail)])
-    if not any(weights):
+    if not weights and body.min_score is not None:
+        detail = "what is only filtered has no score: a query is needed beside min_score"
+        raise RequestInvalid([FieldError("/min_score", "query_needed", detail)])
+    if weights and not any(weights):
         raise RequestInvalid([FieldError("/query", "no_weight", "at least one term needs a weight other than 0")])

@@ -166,8 +166,13 @@ class FakeSearch(search_pb2_grpc.SearchServiceServicer):
         ids = [image_id for image_id in self.records if image_id not in request.exclude_ids]
         page = ids[start : start + request.limit]
         more = len(ids) > start + request.limit
+        score = 0.5 if request.terms or request.cursor else None
+        copies = ["c" * 64] if request.collapse_duplicates else []
+        count = search_pb2.ListLabelsResponse.LabelCount(label_set="coco-80", class_name="dog", images=2, boxes=3)
         return search_pb2.SearchResponse(
-            hits=[search_pb2.Hit(image_id=i, score=0.5, image=self.records[i]) for i in page],
+            hits=[search_pb2.Hit(image_id=i, score=score, image=self.records[i], duplicate_ids=copies) for i in page],
+            facets=[count] if request.facets else [],
+            facets_over=len(ids) if request.facets else 0,
             next_cursor=f"{request.query_digest}:{start + request.limit}" if more else "",
             total=len(ids),
             index_version="v1",

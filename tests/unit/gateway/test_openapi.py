@@ -41,7 +41,7 @@ async def test_answers_fit_the_schema(gateway: Gateway) -> None:
     await gateway.add(noise_jpeg(4))
     get, post = gateway.http.get, gateway.http.post
     answers = {
-        schemas.SearchAnswer: await get("/v1/search?q=a&limit=1"),
+        schemas.SearchAnswer: await get("/v1/search?q=a&limit=1&facets=true"),
         schemas.ImageAnswer: await get(f"/v1/images/{image_id}"),
         schemas.AcceptedAnswer: await post("/v1/images", files={"file": noise_jpeg(1)}),
         schemas.UploadAnswer: await post("/v1/uploads", files={"file": noise_jpeg(1)}),
@@ -52,7 +52,7 @@ async def test_answers_fit_the_schema(gateway: Gateway) -> None:
         schemas.StatusAnswer: await get("/v1/status"),
         schemas.HealthAnswer: await get("/healthz"),
         schemas.ReadyAnswer: await get("/readyz"),
-        schemas.Problem: await get("/v1/search"),
+        schemas.Problem: await get("/v1/search?q="),
     }
     for model, answer in answers.items():
         body = answer.json()

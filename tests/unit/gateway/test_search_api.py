@@ -1,5 +1,7 @@
 """Search over HTTP: what reaches the services and what is answered."""
 
+import gzip
+
 import orjson
 import pytest
 from support.photos import noise_jpeg
@@ -8,7 +10,19 @@ from unit.gateway.harness import Gateway
 from kindred.search.v1 import search_pb2
 from kindred_kit.errors import Unavailable
 
-HIT_KEYS = {"id", "score", "aspects", "width", "height", "urls", "labels", "rights", "generation", "file_name"}
+HIT_KEYS = {
+    "id",
+    "score",
+    "aspects",
+    "width",
+    "height",
+    "urls",
+    "labels",
+    "rights",
+    "generation",
+    "file_name",
+    "duplicates",
+}
 
 
 async def test_text_search_answers_the_documented_shape(gateway: Gateway) -> None:
@@ -16,7 +30,8 @@ async def test_text_search_answers_the_documented_shape(gateway: Gateway) -> Non
     answer = await gateway.http.get("/v1/search", params={"q": "a dog"})
     body = answer.json()
     assert answer.status_code == 200
-    assert set(body) == {"id", "results", "next_cursor", "total", "index_version", "model"}
+    assert set(body) == {"id", "results", "next_cursor", "total", "facets", "index_version", "model"}
+    assert body["facets"] is None
     assert body["id"] == answer.headers["x-request-id"]
     assert body["total"] == {"value": 1, "relation": "eq"}
     assert (body["model"], body["next_cursor"]) == ("fake-1", None)
@@ -137,6 +152,73 @@ async def test_fields_choose_parts_of_a_hit(gateway: Gateway) -> None:
     assert set(answer.json()["results"][0]) == {"id", "score", "labels", "rights"}
 
 
+async def test_without_a_query_the_filter_is_browsed(gateway: Gateway) -> None:
+    await gateway.add()
+    for answer in (
+        await gateway.http.post("/v1/search", json={"filter": {"labels": {"all": ["dog"]}}, "limit": 5}),
+        await gateway.http.get("/v1/search", params={"label": "dog", "limit": 5}),
+    ):
+        assert answer.status_code == 200, answer.text
+        sent = gateway.search.requests[-1]
+        assert (len(sent.terms), sent.space, sent.filter.labels_all[0].class_name) == (0, "", "dog")
+        assert [hit["score"] for hit in answer.json()["results"]] == [None]
+    assert gateway.embedder.requests == []
+    newest = await gateway.http.get("/v1/search")
+    assert (newest.status_code, len(newest.json()["results"])) == (200, 1)
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+async def test_facets_copies_and_diversity(gateway: Gateway, method: str) -> None:
+    await gateway.add()
+    wishes = {"facets": True, "collapse_duplicates": True, "diversity": 0.25}
+    if method == "get":
+        parameters = {"q": "x", "facets": "true", "collapse_duplicates": "true", "diversity": "0.25"}
+        answer = await gateway.http.get("/v1/search", params=parameters)
+    else:
+        answer = await gateway.http.post("/v1/search", json={"query": [{"text": "x"}], **wishes})
+    body = answer.json()
+    assert answer.status_code == 200, body
+    count = {"class": "dog", "label_set": "coco-80", "images": 2, "boxes": 3}
+    assert body["facets"] == {"labels": [count], "over": 1}
+    assert body["results"][0]["duplicates"] == ["c" * 64]
+    sent = gateway.search.requests[-1]
+    assert {name: getattr(sent, name) for name in wishes} == wishes
+
+
+@pytest.mark.parametrize("change", [{"facets": True}, {"collapse_duplicates": True}, {"diversity": 0.5}])
+async def test_a_cursor_is_bound_to_what_was_wished_for(gateway: Gateway, change: dict[str, object]) -> None:
+    for seed in range(3):
+        await gateway.add(noise_jpeg(seed))
+    body = {"query": [{"text": "x"}], "limit": 2}
+    first = (await gateway.http.post("/v1/search", json=body)).json()
+    other = await gateway.http.post("/v1/search", json={**body, **change, "cursor": first["next_cursor"]})
+    assert (other.status_code, other.json()["code"]) == (400, "cursor_invalid")
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "br", "deflate, gzip", "x"])
+async def test_an_encoded_body_is_refused_in_words(gateway: Gateway, encoding: str) -> None:
+    body = gzip.compress(b'{"query": [{"text": "x"}]}')
+    headers = {"Content-Type": "application/json", "Content-Encoding": encoding}
+    answer = await gateway.http.post("/v1/search", content=body, headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_media_type")
+    assert encoding in answer.json()["detail"]
+    headers["Content-Encoding"] = "identity"
+    plain = await gateway.http.post("/v1/search", content=b'{"query": [{"text": "x"}]}', headers=headers)
+    assert plain.status_code == 200
+
+
+async def test_similar_takes_the_parameters_of_search_but_no_text(gateway: Gateway) -> None:
+    image_id = await gateway.add()
+    answer = await gateway.http.get(f"/v1/images/{image_id}/similar", params={"facets": "true", "q": "x"})
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/q")
+    document = (await gateway.http.get("/openapi.json")).json()["paths"]
+    of_search, of_similar = (
+        {item["name"] for item in document[path]["get"]["parameters"]}
+        for path in ("/v1/search", "/v1/images/{image_id}/similar")
+    )
+    assert of_search - {"q"} == of_similar - {"image_id"}
+
+
 async def test_similar_leaves_the_image_itself_out(gateway: Gateway) -> None:
     first, second = await gateway.add(noise_jpeg(1)), await gateway.add(noise_jpeg(2))
     answer = await gateway.http.get(f"/v1/images/{first}/similar", params={"limit": 5, "label": "dog"})
@@ -166,8 +248,9 @@ async def test_a_part_that_is_down(gateway: Gateway) -> None:
 @pytest.mark.parametrize(
     ("body", "code", "pointer"),
     [
-        ({}, "invalid_argument", "/query"),
-        ({"query": []}, "invalid_argument", "/query"),
+        ({"min_score": 0.2}, "invalid_argument", "/min_score"),
+        ({"query": [], "min_score": 0.2}, "invalid_argument", "/min_score"),
+        ({"query": None}, "invalid_argument", "/query"),
         ({"query": [{}]}, "invalid_argument", "/query/0"),
         ({"query": [{"text": "a", "image_id": "0" * 64}]}, "invalid_argument", "/query/0"),
         ({"query": [{"text": "  "}]}, "invalid_argument", "/query/0"),
@@ -200,8 +283,11 @@ async def test_a_part_that_is_down(gateway: Gateway) -> None:
         ({"query": [{"text": "a"}], "filter": {"labels": {"all": ["unicorn"]}}}, "label_unknown", None),
         ({"query": [{"text": "a"}], "filter": {"or": [{"or": [{"or": [{"or": [{}]}]}]}]}}, "filter_invalid", "/filter"),
         ({"query": [{"text": "a"}], "aspects": {"object": {"weight": 1}}}, "not_available", ""),
-        ({"query": [{"text": "a"}], "collapse_duplicates": True}, "not_available", ""),
-        ({"query": [{"text": "a"}], "diversity": 0.2}, "not_available", ""),
+        ({"query": [{"text": "a"}], "collapse_duplicates": "yes"}, "invalid_argument", "/collapse_duplicates"),
+        ({"query": [{"text": "a"}], "diversity": 1.2}, "invalid_argument", "/diversity"),
+        ({"query": [{"text": "a"}], "diversity": -0.1}, "invalid_argument", "/diversity"),
+        ({"query": [{"text": "a"}], "diversity": "0.2"}, "invalid_argument", "/diversity"),
+        ({"query": [{"text": "a"}], "facets": ["labels"]}, "invalid_argument", "/facets"),
     ],
 )
 async def test_bad_bodies(gateway: Gateway, body: object, code: str, pointer: str | None) -> None:
@@ -239,7 +325,7 @@ async def test_region_outside_of_the_image(gateway: Gateway) -> None:
 @pytest.mark.parametrize(
     ("parameters", "pointer"),
     [
-        ({}, "/q"),
+        ({"min_score": "0.5"}, "/min_score"),
         ({"q": ""}, "/q"),
         ({"q": "   "}, "/q"),
         ({"q": "a" * 2001}, "/q"),
@@ -250,9 +336,16 @@ async def test_region_outside_of_the_image(gateway: Gateway) -> None:
         ({"q": "a", "license": "gpl"}, "/license"),
         ({"q": "a", "license_type": "free"}, "/license_type"),
         ({"q": "a", "labels": "dog"}, "/labels"),
+        ({"q": "a", "facets": "some"}, "/facets"),
+        ({"q": "a", "diversity": "2"}, "/diversity"),
+        ({"q": "a", "collapse_duplicates": "2"}, "/collapse_duplicates"),
+        ({"q": ["a", "b"]}, "/q"),
+        ({"q": ["a", "a"]}, "/q"),
+        ({"q": "a", "limit": ["1", "2"]}, "/limit"),
+        ({"q": "a", "license": ["by", "cc0"]}, "/license"),
     ],
 )
-async def test_bad_parameters(gateway: Gateway, parameters: dict[str, str], pointer: str) -> None:
+async def test_bad_parameters(gateway: Gateway, parameters: dict[str, str | list[str]], pointer: str) -> None:
     answer = await gateway.http.get("/v1/search", params=parameters)
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["pointer"] == pointer

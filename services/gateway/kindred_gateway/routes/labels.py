@@ -20,7 +20,7 @@ router = APIRouter(tags=["labels"])
 async def list_labels(parts: PartsDep, principal: PrincipalDep) -> Response:
     """Classes that occur in the gallery, with their numbers of images and boxes."""
     request = search_pb2.ListLabelsRequest(principal=principal)
-    return json_answer(label_counts_json(await parts.search.ListLabels(request)))
+    return json_answer({"labels": label_counts_json((await parts.search.ListLabels(request)).labels)})
 
 
 @router.post(

@@ -9,12 +9,12 @@ from starlette.responses import Response
 from kindred_gateway.answers import IMAGE_PROBLEMS, json_answer, problems
 from kindred_gateway.bodies import fitted, is_multipart, parse_json, read_form, read_json
 from kindred_gateway.documents import request_body, text_fields
-from kindred_gateway.filters import LicenseType
 from kindred_gateway.parts import Parts, PartsDep
 from kindred_gateway.presentation import Json
 from kindred_gateway.principals import PrincipalDep
 from kindred_gateway.problems import FieldError, RequestInvalid
-from kindred_gateway.queries import DEFAULT_LIMIT, MAX_LIMIT, MAX_TEXT_CHARS, FileSearchBody, Region, SearchBody
+from kindred_gateway.queries import MAX_TEXT_CHARS, Region, SearchBody
+from kindred_gateway.routes.listing import ListingDep, parameter_of
 from kindred_gateway.routes.parameters import known_image_id, refuse_unknown_parameters
 from kindred_gateway.schemas import SearchAnswer
 from kindred_gateway.searching import run_search
@@ -26,25 +26,12 @@ _CURSOR_PROBLEMS = {
     "s400": "malformed_body, cursor_invalid, cursor_stale, cursor_too_deep",
     "s404": "image_not_found, upload_not_found",
 }
-_PARAMETERS = {
-    "/query/0/image_id": "/image_id",
-    "/query": "/q",
-    "/filter/labels/all": "/label",
-    "/filter/labels/none": "/no_label",
-    "/filter/license_type": "/license_type",
-    "/filter/license": "/license",
-}
 _FORM_FIELDS = frozenset({"request", "region", "weight"})
 
-Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT)]
-MinScore = Annotated[float | None, Query(ge=-1, le=1, allow_inf_nan=False)]
-Cursor = Annotated[str | None, Query(max_length=4096, description="`next_cursor` of the page before")]
-LabelNames = Annotated[list[str] | None, Query(max_length=20, description="All of these classes")]
-NoLabelNames = Annotated[list[str] | None, Query(max_length=20, description="None of these classes")]
-LicenseNames = Annotated[
-    str | None, Query(alias="license", max_length=200, description="One licence or several, comma-separated")
+Text = Annotated[
+    str | None,
+    Query(min_length=1, max_length=MAX_TEXT_CHARS, description="Left out: what passes the filter, newest first"),
 ]
-LicenseTypeName = Annotated[LicenseType | None, Query(description="What the licence has to permit")]
 
 
 @router.get(
@@ -53,22 +40,11 @@ LicenseTypeName = Annotated[LicenseType | None, Query(description="What the lice
     response_model=None,
 )
 async def search(
-    request: Request,
-    parts: PartsDep,
-    principal: PrincipalDep,
-    q: Annotated[str, Query(min_length=1, max_length=MAX_TEXT_CHARS)],
-    limit: Limit = DEFAULT_LIMIT,
-    label: LabelNames = None,
-    no_label: NoLabelNames = None,
-    license_names: LicenseNames = None,
-    license_type: LicenseTypeName = None,
-    min_score: MinScore = None,
-    cursor: Cursor = None,
+    request: Request, parts: PartsDep, principal: PrincipalDep, listing: ListingDep, q: Text = None
 ) -> Response:
-    """Search by text."""
+    """Search by text, or browse."""
     refuse_unknown_parameters(request)
-    filter_body = _filter_of(label, no_label, license_names, license_type)
-    body = _parameters_body({"query": [{"text": q}], "filter": filter_body}, limit, min_score, cursor)
+    body = listing.body([] if q is None else [{"text": q}])
     return await _answer_parameters(parts, principal, body)
 
 
@@ -78,23 +54,12 @@ async def search(
     response_model=None,
 )
 async def similar(
-    request: Request,
-    parts: PartsDep,
-    principal: PrincipalDep,
-    image_id: str,
-    limit: Limit = DEFAULT_LIMIT,
-    label: LabelNames = None,
-    no_label: NoLabelNames = None,
-    license_names: LicenseNames = None,
-    license_type: LicenseTypeName = None,
-    min_score: MinScore = None,
-    cursor: Cursor = None,
+    request: Request, parts: PartsDep, principal: PrincipalDep, listing: ListingDep, image_id: str
 ) -> Response:
     """Images like this one, without itself."""
     refuse_unknown_parameters(request)
     image_id = known_image_id(image_id)
-    filter_body = _filter_of(label, no_label, license_names, license_type)
-    body = _parameters_body({"query": [{"image_id": image_id}], "filter": filter_body}, limit, min_score, cursor)
+    body = listing.body([{"image_id": image_id}])
     return await _answer_parameters(parts, principal, body, exclude_ids=(image_id,))
 
 
@@ -127,7 +92,7 @@ async def search_by_body(request: Request, parts: PartsDep, principal: Principal
 
 async def _search_by_file(request: Request, parts: Parts, principal: PrincipalDep) -> Json:
     async with read_form(request, parts.settings, _FORM_FIELDS) as form, parts.pool.slot():
-        body = parse_json(form.fields.get("request", "{}"), FileSearchBody)
+        body = parse_json(form.fields.get("request", "{}"), SearchBody)
         region = region_field(form.fields.get("region"))
         weight = _weight_field(form.fields.get("weight"))
         file = FileTerm(await form.image(parts.settings), region, weight)
@@ -161,25 +126,6 @@ def _number(text: str, pointer: str) -> float:
         raise RequestInvalid([FieldError(pointer, "not_a_number", "a number is needed")]) from None
 
 
-def _filter_of(
-    label: list[str] | None, no_label: list[str] | None, license_names: str | None, license_type: str | None
-) -> Json:
-    filter_body: Json = {"labels": {"all": label or [], "none": no_label or []}}
-    if license_names:
-        filter_body["license"] = {"in": [name.strip() for name in license_names.split(",")]}
-    if license_type:
-        filter_body["license_type"] = license_type
-    return filter_body
-
-
-def _parameters_body(body: Json, limit: int, min_score: float | None, cursor: str | None) -> SearchBody:
-    try:
-        return fitted({**body, "limit": limit, "min_score": min_score, "cursor": cursor}, SearchBody)
-    except RequestInvalid as error:
-        fields = [FieldError(_parameter(item.pointer), item.code, item.detail) for item in error.errors]
-        raise RequestInvalid(fields, code=error.code) from None
-
-
 async def _answer_parameters(
     parts: Parts, principal: PrincipalDep, body: SearchBody, exclude_ids: tuple[str, ...] = ()
 ) -> Response:
@@ -187,10 +133,5 @@ async def _answer_parameters(
         return json_answer(await run_search(parts, principal, body, exclude_ids=exclude_ids))
     except KindredError as error:
         if error.pointer is not None:
-            error.pointer = _parameter(error.pointer)
+            error.pointer = parameter_of(error.pointer)
         raise
-
-
-def _parameter(pointer: str) -> str:
-    """An error points at the parameter, not at the body that it became."""
-    return next((name for start, name in _PARAMETERS.items() if pointer.startswith(start)), pointer)
