@@ -4,11 +4,12 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+READERS := .venv-readers
 IMAGES ?=
 DATA_DIR ?= demo/gallery
 PACKAGES := proto libs/kit services/gateway services/embedder services/detector services/search services/datasets services/standalone
 EDITABLE := $(foreach package,$(PACKAGES),-e $(package))
-LOCKS := bootstrap runtime demo dev
+LOCKS := bootstrap runtime demo dev readers
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Trust what the machine trusts, as pip does: an index behind a company's certificate works.
 ifneq ($(wildcard /etc/ssl/certs/ca-certificates.crt),)
@@ -34,6 +35,12 @@ $(VENV)/.dev: $(VENV)/.run requirements/dev.txt
 	@uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/dev.txt
 	@touch $@
 
+# Libraries that others load our data sets with; their requirements exclude ours, so they live apart.
+$(READERS)/.made: $(VENV)/.run requirements/readers.txt
+	@test -x $(READERS)/bin/python || uv venv --quiet --python $(BIN)/python $(READERS)
+	@uv pip install --quiet --python $(READERS)/bin/python --require-hashes -r requirements/readers.txt
+	@touch $@
+
 .PHONY: demo
 demo: $(VENV)/.run ## Index photos (IMAGES=~/Pictures or the ones that ship with Python packages), search, write demo/report.html
 	@kindred --data-dir "$(DATA_DIR)" demo --report demo/report.html $(IMAGES)
@@ -43,7 +50,7 @@ up: $(VENV)/.run ## Serve the HTTP API and the search page on http://127.0.0.1:8
 	@exec kindred --data-dir "$(DATA_DIR)" serve
 
 .PHONY: test
-test: $(VENV)/.dev ## Run every test that this machine can run
+test: $(VENV)/.dev $(READERS)/.made ## Run every test that this machine can run
 	@pytest tests
 
 .PHONY: lint
@@ -88,4 +95,4 @@ lock: $(VENV)/.run ## Resolve requirements/*.in again
 
 .PHONY: clean
 clean: ## Remove the environment and the demo (never your photos)
-	@rm -rf $(VENV) demo .mypy_cache .ruff_cache .pytest_cache
+	@rm -rf $(VENV) $(READERS) demo .mypy_cache .ruff_cache .pytest_cache

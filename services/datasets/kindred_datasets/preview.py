@@ -58,7 +58,7 @@ class Preview:
             for x_min, y_min, x_max, y_max in [label.box]
         ]
         classes = ", ".join(dict.fromkeys(one.name for one in found)) or "no box"
-        rights = " · ".join(filter(None, (item.rights.license or "licence unknown", _shown(item.rights.creator))))
+        rights = " · ".join(filter(None, (_license_words(item.rights.license), _shown(item.rights.creator))))
         card = Card(name, rights, make_frame(item.width, item.height, found, thumb, f"{name}: {classes}"))
         self.cards[item.split].append(card)
 
@@ -80,7 +80,7 @@ class Preview:
                 facts=numbers,
                 classes=lines[:_MAX_CLASSES],
                 more_classes=len(lines[_MAX_CLASSES:]),
-                licenses=sorted(counts.licenses.items(), key=lambda pair: (-pair[1], pair[0])),
+                licenses=[(_license_words(name), count) for name, count in counts.licenses.most_common()],
                 sections=[(name, self.cards[split], counts.images[split]) for name, split in _SECTIONS],
                 made_from=json.dumps(dict(facts), indent=2, sort_keys=True, ensure_ascii=False),
             )
@@ -109,6 +109,12 @@ def _class_lines(classes: Sequence[str], counts: Counts) -> list[ClassLine]:
         )
         for name, splits in sorted(by_class.items(), key=lambda pair: (-totals[pair[0]], pair[0]))
     ]
+
+
+def _license_words(name: str) -> str:
+    if name in {"", "unknown"}:
+        return "licence unknown"
+    return f"CC {name.upper()}" if name == "by" or name.startswith("by-") else _shown(name).upper()
 
 
 def _shown(text: str) -> str:

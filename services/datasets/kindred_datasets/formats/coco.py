@@ -43,6 +43,7 @@ class CocoFile:
                 "bbox": box,
                 "area": round(box[2] * box[3], 2),
                 "iscrowd": 0,
+                "segmentation": [],  # Datumaro warns of each box without one
                 "score": round(label.score, 4),
                 "attributes": {
                     "source": label.source,
