@@ -53,6 +53,28 @@ def test_labels_filter(gallery: CommandLine, http: httpx.Client) -> None:
     assert without == set(PHOTOS) - with_motorcycle
 
 
+def test_labels_alone_browse(gallery: CommandLine, http: httpx.Client) -> None:
+    found = gallery.json("search", "--label", "motorcycle", "--facets")
+    assert {hit["file_name"] for hit in found["results"]} == {"motorcycle_left.png", "motorcycle_right.png"}
+    assert [hit["score"] for hit in found["results"]] == [None, None]
+    [count] = [count for count in found["facets"]["labels"] if count["class"] == "motorcycle"]
+    assert (count["images"], found["facets"]["over"]) == (2, 2)
+    shown = gallery.run("search", "--label", "motorcycle", "--facets").stdout
+    assert "score" not in shown
+    assert "Labels in all 2 hits" in shown
+    newest = http.get("/v1/search").json()["results"]
+    assert {hit["file_name"] for hit in newest} == set(PHOTOS)
+    refused = gallery.run("search", "--label", "motorcycle", "--min-score", "0.5", expect=1)
+    assert "query" in refused.stderr
+
+
+def test_a_diverse_search_answers_the_same_photos(gallery: CommandLine, server: Server) -> None:
+    plain = [hit["id"] for hit in gallery.json("search", "a vehicle")["results"]]
+    spread = [hit["id"] for hit in gallery.json("search", "a vehicle", "--diversity", "1", "--collapse")["results"]]
+    assert sorted(spread) == sorted(plain)
+    assert spread[0] == plain[0]
+
+
 def test_an_unknown_label_is_an_error_with_advice(gallery: CommandLine, server: Server) -> None:
     done = gallery.run("search", "dog", "--label", "unicorn", expect=1)
     assert "unicorn" in done.stderr

@@ -25,10 +25,13 @@ class ShownLabel:
 
 @dataclass(frozen=True)
 class ShownHit:
-    """A hit for people. `path` is None for an image whose bytes lie in the store; all text is printable."""
+    """A hit for people; all text is printable.
+
+    `path` is None for an image whose bytes lie in the store, `score` where nothing was asked; `copies` stand behind it.
+    """
 
     rank: int
-    score: float
+    score: float | None
     image_id: str
     name: str
     path: Path | None
@@ -36,6 +39,7 @@ class ShownHit:
     width: int
     height: int
     labels: tuple[ShownLabel, ...]
+    copies: int = 0
 
     @property
     def place(self) -> str:
@@ -50,13 +54,13 @@ async def shown_hits(node: Node, results: Sequence[Mapping[str, Any]]) -> list[S
     answer = await node.search.GetImages(pb.GetImagesRequest(principal=LOCAL, image_ids=ids))
     records = {record.image_id: record for record in answer.images}
     return [
-        shown_hit(records[result["id"]], rank, float(result["score"]))
+        shown_hit(records[result["id"]], rank, result["score"], len(result["duplicates"]))
         for rank, result in enumerate(results, 1)
         if result["id"] in records  # one may have been removed since
     ]
 
 
-def shown_hit(record: pb.ImageRecord, rank: int, score: float) -> ShownHit:
+def shown_hit(record: pb.ImageRecord, rank: int, score: float | None, copies: int = 0) -> ShownHit:
     path = referenced_path(record.blob_key)
     return ShownHit(
         rank=rank,
@@ -68,6 +72,7 @@ def shown_hit(record: pb.ImageRecord, rank: int, score: float) -> ShownHit:
         width=record.width,
         height=record.height,
         labels=tuple(_label(entry) for entry in record.labels),
+        copies=copies,
     )
 
 

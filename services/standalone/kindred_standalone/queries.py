@@ -41,7 +41,7 @@ class Region:
 
 @dataclass(frozen=True)
 class Query:
-    """What is looked for. `image` is a file; text and image together make a mix of both."""
+    """What is looked for. `image` is a file; text and image together make a mix of both, neither the newest images."""
 
     text: str = ""
     image: Path | None = None
@@ -50,9 +50,14 @@ class Query:
     without_labels: tuple[str, ...] = ()
     limit: int = 10
     min_score: float | None = None
+    facets: bool = False
+    collapse_duplicates: bool = False
+    diversity: float = 0.0
 
     @property
     def title(self) -> str:
+        if not self.text and self.image is None:
+            return "newest images"
         parts = [f"“{printable(self.text)}”"] if self.text else []
         if self.image is not None:
             parts.append(printable(self.image.name))
@@ -60,6 +65,8 @@ class Query:
 
     @property
     def kind(self) -> str:
+        if not self.text and self.image is None:
+            return "by filter"
         image = "a region of an image" if self.region else "an image"
         if self.text and self.image is not None:
             return f"by text and {image}"
@@ -72,6 +79,10 @@ class Query:
         parts += [f"without {printable(name)}" for name in self.without_labels]
         if self.min_score is not None:
             parts.append(f"score at least {self.min_score:g}")
+        if self.collapse_duplicates:
+            parts.append("near copies collapsed")
+        if self.diversity:
+            parts.append(f"diversity {self.diversity:g}")
         return ", ".join(parts)
 
 
@@ -89,7 +100,7 @@ class Answer:
 
 
 async def ask(node: Node, query: Query) -> Answer:
-    """Search. Raises UsageError for a query of nothing, and whatever the API answers."""
+    """Search. Raises UsageError where nothing is asked, and whatever the API answers."""
     terms: list[dict[str, Any]] = []
     if query.text.strip():
         terms.append({"text": query.text})
@@ -98,9 +109,15 @@ async def ask(node: Node, query: Query) -> Answer:
         if query.region is not None:
             term["region"] = vars(query.region)
         terms.append(term)
-    if not terms:
-        raise UsageError("say what to look for: a text, or --image FILE, or both")
-    request: dict[str, Any] = {"query": terms, "limit": query.limit}
+    if not terms and not query.labels and not query.without_labels:
+        raise UsageError("say what to look for: a text, --image FILE, --label NAME, or several of them")
+    request: dict[str, Any] = {
+        "query": terms,
+        "limit": query.limit,
+        "facets": query.facets,
+        "collapse_duplicates": query.collapse_duplicates,
+        "diversity": query.diversity,
+    }
     labels: dict[str, Any] = {}
     if query.labels:
         labels["all"] = [{"class": name} for name in query.labels]

@@ -31,7 +31,7 @@ class Card:
     @property
     def bar_percent(self) -> float:
         """Length of the score bar: a cosine below 0 has none."""
-        return round(100 * min(1.0, max(0.0, self.hit.score)), 1)
+        return round(100 * min(1.0, max(0.0, self.hit.score or 0.0)), 1)
 
 
 @dataclass

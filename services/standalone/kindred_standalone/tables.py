@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.table import Table
@@ -13,6 +13,10 @@ from kindred_standalone.summary import Problem, Summary
 from kindred_standalone.text import count_text, printable, printable_path, shortened
 
 _SHOWN_FAILURES = 50
+_SHOWN_FACETS = 15
+_RANKED_HITS = 1_000
+"""No more are counted."""
+_COPIES_COLUMNS = 9
 _LEAST_PATH_COLUMNS = 24
 _OTHER_COLUMNS = 50
 """What rank, score, most labels and the lines take of a terminal's width."""
@@ -21,16 +25,44 @@ _REASON_COLUMNS = 70
 
 
 def hits_table(hits: Sequence[ShownHit], title: str = "", *, width: int = 200) -> Table:
-    """rank, score, file, labels; leading folders give way where `width` columns do not hold the whole path."""
-    room = max(_LEAST_PATH_COLUMNS, width - _OTHER_COLUMNS)
+    """rank, score, file, copies, labels; leading folders give way where `width` columns do not hold the whole path.
+
+    Scores and copies have a column where there are any.
+    """
+    scored, collapsed = any(hit.score is not None for hit in hits), any(hit.copies for hit in hits)
+    room = max(_LEAST_PATH_COLUMNS, width - _OTHER_COLUMNS - (_COPIES_COLUMNS if collapsed else 0))
     table = Table(title=Text(printable(title)) if title else None, title_justify="left", expand=False)
     table.add_column("rank", justify="right")
-    table.add_column("score", justify="right")
+    if scored:
+        table.add_column("score", justify="right")
     table.add_column("file", overflow="fold")
+    if collapsed:
+        table.add_column("copies", justify="right")
     table.add_column("labels", overflow="fold")
     for hit in hits:
+        score = "" if hit.score is None else f"{hit.score:.3f}"
         place = Text(shortened(hit.place, room), style="dim" if hit.missing else "")
-        table.add_row(str(hit.rank), f"{hit.score:.3f}", place, Text(label_words(hit.labels)))
+        copies = f"+{hit.copies}" if hit.copies else ""
+        cells: list[str | Text] = [str(hit.rank), *([score] if scored else []), place, *([copies] if collapsed else [])]
+        table.add_row(*cells, Text(label_words(hit.labels)))
+    return table
+
+
+def facets_table(facets: Mapping[str, Any], total: int) -> Table:
+    """label, images, share and boxes of the most frequent labels of an answer's `facets`, of `total` hits."""
+    over = facets["over"]
+    which = "all" if over == total < _RANKED_HITS else "the first"
+    several_sets = len({count["label_set"] for count in facets["labels"]}) > 1
+    table = Table(title=f"Labels in {which} {count_text(over, 'hit')}", title_justify="left")
+    table.add_column("label", overflow="fold")
+    for name in ("images", "share", "boxes"):
+        table.add_column(name, justify="right")
+    for count in facets["labels"][:_SHOWN_FACETS]:
+        name = f"{count['class']} ({count['label_set']})" if several_sets else count["class"]
+        share = f"{count['images'] / over:.0%}"
+        table.add_row(Text(printable(name)), f"{count['images']:,}", share, f"{count['boxes']:,}")
+    if len(facets["labels"]) > _SHOWN_FACETS:
+        table.add_row(f"… and {len(facets['labels']) - _SHOWN_FACETS} more", "", "", "")
     return table
 
 

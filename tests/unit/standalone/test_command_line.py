@@ -55,6 +55,7 @@ def test_every_command_has_help(command: str) -> None:
         (["index", "/tmp", "--license", "mit"], "no licence 'mit'"),
         (["index", "/tmp", "--origin", "drawn"], "photo or generated"),
         (["search"], "say what to look for"),
+        (["search", "--facets"], "--label NAME"),
         (["search", "dog", "--region", "0,0,1,1"], "--region goes with --image"),
         (["search", "--image", "x.jpg", "--region", "0,0,2,1"], "lie in the image"),
         (["serve", "--host", "0.0.0.0"], "no accounts yet"),

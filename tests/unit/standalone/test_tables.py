@@ -2,13 +2,14 @@
 
 import io
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console, RenderableType
 
 from kindred_standalone.hits import ShownHit
 from kindred_standalone.summary import Problem, Summary
-from kindred_standalone.tables import failures_table, hits_table, record_table, summary_line
+from kindred_standalone.tables import facets_table, failures_table, hits_table, record_table, summary_line
 
 
 def rendered(what: RenderableType) -> str:
@@ -29,6 +30,31 @@ def test_a_name_is_neither_markup_nor_control_sequence() -> None:
 def test_a_missing_file_is_marked() -> None:
     hit = ShownHit(1, 0.25, "ab" * 32, "a.jpg", Path("/photos/a.jpg"), True, 4, 3, ())
     assert "/photos/a.jpg (missing)" in rendered(hits_table([hit]))
+
+
+def test_scores_and_copies_have_a_column_where_there_are_any() -> None:
+    hit = ShownHit(1, 0.25, "ab" * 32, "a.jpg", Path("/photos/a.jpg"), False, 4, 3, ())
+    plain = rendered(hits_table([hit]))
+    assert "0.250" in plain
+    assert "copies" not in plain
+    assert "score" not in rendered(hits_table([replace(hit, score=None)]))
+    collapsed = rendered(hits_table([replace(hit, copies=3), replace(hit, rank=2)]))
+    assert "copies" in collapsed
+    assert collapsed.count("+3") == 1
+
+
+def test_facets_say_what_they_were_counted_in() -> None:
+    counts = [{"class": f"[b]{n}\x1b", "label_set": "coco-80", "images": 100 - n, "boxes": 1_000} for n in range(20)]
+    text = rendered(facets_table({"labels": counts, "over": 200}, 200))
+    assert "Labels in all 200 hits" in text
+    assert "[b]0\\e" in text
+    assert "50%" in text
+    assert "1,000" in text
+    assert "and 5 more" in text
+    assert "coco-80" not in text
+    assert "Labels in the first 1,000 hits" in rendered(facets_table({"labels": counts, "over": 1_000}, 1_000))
+    mixed = [counts[0], {**counts[0], "label_set": "mine"}]
+    assert "(mine)" in rendered(facets_table({"labels": mixed, "over": 200}, 200))
 
 
 def test_failures_show_their_reasons_and_the_list_is_bounded() -> None:

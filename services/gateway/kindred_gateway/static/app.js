@@ -1,8 +1,8 @@
 // The search page: one form, one list. Everything it shows comes from the HTTP API and goes in as text, never as HTML.
 const $ = (id) => document.getElementById(id);
 const state = { upload: null, similarTo: null, cursor: null, turn: 0 };
-const NOTHING = { results: [], next_cursor: null, total: { value: 0, relation: "eq" } };
-const MOST_STARTS = 8;
+const NOTHING = { results: [], next_cursor: null, total: { value: 0, relation: "eq" }, facets: null };
+const MOST_CHIPS = 12;
 const KEPT = { q: "text", with: "label", without: "no-label" };
 
 async function api(path, options) {
@@ -33,7 +33,7 @@ function query() {
 function request(cursor) {
   const [label, without] = [$("label").value, $("no-label").value];
   if (state.similarTo) {
-    const parameters = new URLSearchParams({ limit: 30 });
+    const parameters = new URLSearchParams({ limit: 30, facets: true });
     if (label) parameters.set("label", label);
     if (without) parameters.set("no_label", without);
     if (cursor) parameters.set("cursor", cursor);
@@ -43,18 +43,13 @@ function request(cursor) {
   return api("v1/search", {
     method: "POST",
     headers: { "Content-Type": "application/json" },
-    body: JSON.stringify({ query: query(), filter, limit: 30, cursor }),
+    body: JSON.stringify({ query: query(), filter, limit: 30, cursor, facets: true }),
   });
 }
 
 async function search(cursor = null) {
   const turn = ++state.turn;
   remember();
-  if (!state.similarTo && query().length === 0) {
-    show(NOTHING, false);
-    $("starts").hidden = !$("starts").children.length;
-    return say("Type what you look for, or drop an image here.");
-  }
   $("results").setAttribute("aria-busy", "true");
   if (!cursor) say("Searching …");
   try {
@@ -76,7 +71,7 @@ function show(answer, append) {
   else $("results").replaceChildren(...cards);
   state.cursor = answer.next_cursor;
   $("more").hidden = !answer.next_cursor;
-  $("starts").hidden = true;
+  if (!append) showChips(answer.facets?.labels ?? []);
   const count = $("results").children.length;
   const total = `${answer.total.relation === "gte" ? "at least " : ""}${answer.total.value}`;
   say(count ? `${count} of ${total}, ${searchedBy()}` : "Nothing found. Try other words or fewer filters.");
@@ -86,7 +81,26 @@ function searchedBy() {
   const text = $("text").value.trim();
   const image = $("chosen").hidden ? "" : $("chosen-name").textContent;
   if (state.similarTo) return `most like ${image} first`;
+  if (!text && !image) return "newest first";
   return `best for ${[text && `“${text}”`, image].filter(Boolean).join(" and ")} first`;
+}
+
+// What the results show, counted: a click narrows them to a label, another one widens them again.
+function showChips(labels) {
+  const chosen = $("label").value;
+  $("chips").replaceChildren(...labels.slice(0, MOST_CHIPS).map((label) => {
+    const chip = document.createElement("button");
+    chip.type = "button";
+    chip.textContent = `${label.class} ${label.images}`;
+    chip.title = `${label.images} images with ${label.class}, ${label.boxes} boxes`;
+    chip.setAttribute("aria-pressed", label.class === chosen);
+    chip.addEventListener("click", () => {
+      $("label").value = label.class === chosen ? "" : label.class;
+      search();
+    });
+    return chip;
+  }));
+  $("chips").hidden = labels.length === 0;
 }
 
 // Words and filters stay in the address: a search can be reloaded and kept.
@@ -103,7 +117,7 @@ function recall() {
     $(id).value = kept.get(name);
     if ($(id).selectedIndex === -1) $(id).selectedIndex = 0; // a label that the gallery has lost
   }
-  if ($("text").value.trim()) search();
+  search();
 }
 
 function card(hit) {
@@ -117,7 +131,8 @@ function card(hit) {
   image.addEventListener("error", () => image.classList.add("missing"));
   new ResizeObserver(() => drawBoxes(find(".boxes"), image, hit)).observe(image); // its size is known once it loads
   image.src = hit.urls.thumb;
-  find(".score").textContent = hit.score.toFixed(3);
+  find(".score").textContent = hit.score?.toFixed(3);
+  find(".score").hidden = hit.score === null;
   find(".name").textContent = name;
   find(".name").title = name;
   find(".labels").textContent = classes.join(" · ") || "no labels";
@@ -188,28 +203,16 @@ async function fillLabels() {
       $("label").add(new Option(text, label.class));
       $("no-label").add(new Option(text, label.class));
     }
-    await start(labels);
+    await start();
   } catch (error) {
     say(error.message, true);
   }
 }
 
-async function start(labels) {
+async function start() {
   const { images } = await api("v1/status");
-  if (!images.indexed) return say("The gallery is empty. Index a folder: kindred index ~/Pictures");
-  say(`${images.indexed.toLocaleString()} images. Search by words, or drop, paste or pick an image.`);
-  $("starts").replaceChildren(...labels.slice(0, MOST_STARTS).map((label) => {
-    const button = document.createElement("button");
-    button.type = "button";
-    button.textContent = label.class;
-    button.addEventListener("click", () => {
-      $("text").value = label.class;
-      search();
-    });
-    return button;
-  }));
-  $("starts").hidden = labels.length === 0;
-  recall();
+  if (images.indexed) recall();
+  else say("The gallery is empty. Index a folder: kindred index ~/Pictures");
 }
 
 $("search").addEventListener("submit", (event) => {

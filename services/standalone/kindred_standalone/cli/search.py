@@ -27,19 +27,27 @@ def search(
     min_score: Annotated[
         float | None, typer.Option(min=-1, max=1, help="Lowest score (cosine).", show_default=False)
     ] = None,
+    facets: Annotated[bool, typer.Option("--facets", help="Count the labels among the best 1,000 hits.")] = False,
+    collapse: Annotated[bool, typer.Option("--collapse", help="Show near copies as one hit.")] = False,
+    diversity: Annotated[
+        float, typer.Option(min=0, max=1, help="0: the nearest; 1: the widest cover of the best 1,000.")
+    ] = 0.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print exactly what the HTTP API answers.")] = False,
     html: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write a contact sheet, too.", show_default=False)
     ] = None,
     data_dir: DataDirOption = None,
 ) -> None:
-    """Search by text, by image, by a region of an image, or by text and image together."""
+    """Search by text, by image, by a region of an image, or by text and image together.
+
+    With --label or --no-label alone: the newest images with, or without, these labels.
+    """
     from kindred_standalone.cli.running import run
     from kindred_standalone.errors import UsageError
     from kindred_standalone.queries import Query, Region
 
-    if not text.strip() and image is None:
-        raise UsageError("say what to look for: a text, or --image FILE, or both")
+    if not text.strip() and image is None and not label and not no_label:
+        raise UsageError("say what to look for: a text, --image FILE, --label NAME, or several of them")
     if region and image is None:
         raise UsageError("--region goes with --image")
     query = Query(
@@ -50,6 +58,9 @@ def search(
         without_labels=tuple(no_label or ()),
         limit=limit,
         min_score=min_score,
+        facets=facets,
+        collapse_duplicates=collapse,
+        diversity=diversity,
     )
     run(_search(directory(context, data_dir), query, as_json=as_json, html=html))
 
@@ -73,6 +84,8 @@ async def _search(where: DataDirectory, query: Query, *, as_json: bool, html: Pa
             out.print(tables.hits_table(hits, width=out.width))
         else:
             out.print("Nothing matches.")
+        if query.facets and hits and not as_json:
+            out.print(tables.facets_table(answer.body["facets"], answer.body["total"]["value"]))
         if html is not None:
             from kindred_standalone.contact_sheet import write_contact_sheet
 
