@@ -61,7 +61,10 @@ class CocoLayout:
         self._splits[item.split].add(Picture(name, item.width, item.height, item.labels), more)
 
     def finish(self) -> None:
-        licenses = [{"id": number, "name": name, "url": url} for (name, url), number in self._license_ids.items()]
+        licenses = [
+            {"id": number, "name": name or "unknown", "url": url}
+            for (name, url), number in self._license_ids.items()
+        ]
         for split, document in self._splits.items():
             with self._files.open(f"annotations/instances_{split}.json") as file:
                 document.write(file, {"title": self._title, "split": split}, licenses)
