@@ -47,7 +47,8 @@ async def export(
 ) -> Exported:
     """Write the data set and publish it in one step; after an error or a cancellation nothing is left of it.
 
-    `items` is called twice: for the classes, then for all else. `on_progress` is told how many items are done.
+    `items` is called twice: for the classes, then for all else. `on_progress` is told how many items are done; what it
+    raises ends the export.
     Image files come from `blobs` by their key; one that can't be read becomes a note. Raises DatasetEmpty when no
     image is left, StorageFull, Unavailable, InvalidArgument (a folder with other files).
     """
@@ -55,6 +56,7 @@ async def export(
     writer = ThreadPoolExecutor(1, thread_name_prefix="export")
     run = asyncio.get_running_loop().run_in_executor
     try:
+        files_for = spec.form if spec.link_of is None else None
         known = await survey(items, spec.classes)
         await run(writer, destination.begin)
         writing = await run(writer, Writing, spec, known, destination)
@@ -63,7 +65,7 @@ async def export(
             async for batch in items():
                 for window in _windows(batch):
                     loads = (
-                        load(item, blobs, file=spec.link_of is None, sampled=writing.preview.wants(done + place))
+                        load(item, blobs, files_for, sampled=writing.preview.wants(done + place))
                         for place, item in enumerate(window)
                     )
                     await run(writer, writing.add, await asyncio.gather(*loads))

@@ -7,6 +7,7 @@ import hashlib
 from dataclasses import dataclass
 
 from kindred_datasets.domain import Item, Note
+from kindred_datasets.formats import Form
 from kindred_datasets.images import ImageFile, readable
 from kindred_datasets.preview import small
 from kindred_kit.errors import BlobNotFound, ImageChanged, ImageError
@@ -27,13 +28,16 @@ class Loaded:
     note: Note | None = None
 
 
-async def load(item: Item, blobs: BlobStore, *, file: bool, sampled: bool) -> Loaded:
-    """Raises Unavailable where the store is; all that ails the image alone becomes a note."""
+async def load(item: Item, blobs: BlobStore, form: Form | None, *, sampled: bool) -> Loaded:
+    """`form`: of the export that the file is for; None where it holds links.
+
+    What ails the image alone becomes a note. Raises Unavailable where the store is.
+    """
     image = None
-    if file:
+    if form is not None:
         try:
             data = await blobs.get(item.blob_key)
-            image = await asyncio.to_thread(_checked, data, item.image_id)
+            image = await asyncio.to_thread(_checked, data, item.image_id, form)
         except BlobNotFound:
             return Loaded(item, note=Note(item.image_id, "image_missing", "its file is gone"))
         except ImageError as error:
@@ -41,11 +45,11 @@ async def load(item: Item, blobs: BlobStore, *, file: bool, sampled: bool) -> Lo
     return Loaded(item, sampled, image, await _thumb(item, image, blobs) if sampled else None)
 
 
-def _checked(data: bytes, image_id: str) -> ImageFile:
+def _checked(data: bytes, image_id: str, form: Form) -> ImageFile:
     # labels are those of the bytes that the id names; a file that was edited since may show something else
     if hashlib.sha256(data).hexdigest() != image_id:
         raise ImageChanged("the file is not what was labelled: it was changed since")
-    return readable(data)
+    return readable(data, form)
 
 
 async def _thumb(item: Item, image: ImageFile | None, blobs: BlobStore) -> bytes | None:

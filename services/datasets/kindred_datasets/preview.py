@@ -18,6 +18,7 @@ PATH = "preview.html"
 _MAX_PICTURES = 200
 """About 2 MB of thumbnails."""
 _MAX_CLASSES = 60
+_MAX_FACTS_CHARS = 10_000
 _SIDE_PX = 256
 _QUALITY = 72
 
@@ -82,7 +83,7 @@ class Preview:
                 more_classes=len(lines[_MAX_CLASSES:]),
                 licenses=[(_license_words(name), count) for name, count in counts.licenses.most_common()],
                 sections=[(name, self.cards[split], counts.images[split]) for name, split in _SECTIONS],
-                made_from=json.dumps(dict(facts), indent=2, sort_keys=True, ensure_ascii=False),
+                made_from=_made_from(facts),
             )
         )
 
@@ -109,6 +110,12 @@ def _class_lines(classes: Sequence[str], counts: Counts) -> list[ClassLine]:
         )
         for name, splits in sorted(by_class.items(), key=lambda pair: (-totals[pair[0]], pair[0]))
     ]
+
+
+def _made_from(facts: Mapping[str, Any]) -> str:
+    text = json.dumps(dict(facts), indent=2, sort_keys=True, ensure_ascii=False)
+    whole = len(text) <= _MAX_FACTS_CHARS  # a list of ids may be as long as the data set
+    return text if whole else f"{text[:_MAX_FACTS_CHARS]}\n… and more: manifest.json has all of it"
 
 
 def _license_words(name: str) -> str:

@@ -6,6 +6,9 @@ import errno
 import hashlib
 import io
 import json
+import subprocess
+import sys
+import textwrap
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -101,6 +104,22 @@ async def test_links_stand_for_files(tmp_path: Path, form: Form) -> None:
         image = json.loads((tmp_path / "d/annotations/instances_val.json").read_bytes())["images"][0]
         assert image["coco_url"] == rows[0]["url"]
         assert rows[0]["path"] == f"images/val/{image['file_name']}"
+
+
+async def test_the_readme_says_how_links_become_files(tmp_path: Path) -> None:
+    shelf, store = await a_shelf(4), tmp_path / "store"
+    store.mkdir()
+    for item in shelf.items:
+        (store / item.image_id).write_bytes(await shelf.blobs.get(item.blob_key))
+    folder = tmp_path / "d"
+    spec = ExportSpec("Dogs", "yolo", link_of=lambda item: (store / item.image_id).as_uri())
+    await export(spec, shelf.source, shelf.blobs, FolderDestination(folder))
+    _, snippet = (folder / "README.txt").read_text().split("asks for one:\n\n")
+    snippet = textwrap.dedent(snippet.partition("\n\n")[0])
+    subprocess.run([sys.executable, "-c", snippet], cwd=folder, check=True, timeout=60)
+    found = {hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.glob("images/*/*.jpg")}
+    assert found == {item.image_id for item in shelf.items}
+    assert len(read_export("yolo", folder)["train"]) == 3
 
 
 async def test_licences_are_listed_and_pointed_at(tmp_path: Path) -> None:

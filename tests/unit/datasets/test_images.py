@@ -42,23 +42,28 @@ OTHERS = {
 
 @pytest.mark.parametrize("data", PLAIN.values(), ids=PLAIN)
 def test_a_plain_image_keeps_its_bytes(data: bytes) -> None:
-    file = readable(data)
+    file = readable(data, "coco")
     assert (file.data, file.changed) == (data, "")
     assert file.suffix == (".png" if data.startswith(b"\x89PNG") else ".jpg")
 
 
 @pytest.mark.parametrize("data", OTHERS.values(), ids=OTHERS)
 def test_any_other_becomes_a_jpeg_and_says_so(data: bytes) -> None:
-    file = readable(data)
+    file = readable(data, "yolo")
     assert file.suffix == ".jpg"
     assert file.changed.startswith("was ")
     image = Image.open(io.BytesIO(file.data))
     assert (image.format, image.mode, image.size) == ("JPEG", "RGB", (60, 40))
 
 
+def test_voc_knows_jpeg_alone() -> None:
+    assert readable(PLAIN["jpeg"], "voc").data == PLAIN["jpeg"]
+    assert readable(PLAIN["png"], "voc").suffix == ".jpg"
+
+
 @pytest.mark.parametrize("image_format", ["JPEG", "PNG"])
 def test_a_turned_photo_is_turned_as_its_boxes_are(image_format: str) -> None:
-    file = readable(encoded(photo(), image_format, exif=turned(6).tobytes()))
+    file = readable(encoded(photo(), image_format, exif=turned(6).tobytes()), "coco")
     image = Image.open(io.BytesIO(file.data))
     assert image.size == (40, 60)
     assert image.getexif().get(0x0112, 1) == 1
@@ -68,4 +73,4 @@ def test_a_turned_photo_is_turned_as_its_boxes_are(image_format: str) -> None:
 
 def test_what_is_no_image_is_refused() -> None:
     with pytest.raises(ImageError):
-        readable(b"\xff\xd8\xff no")
+        readable(b"\xff\xd8\xff no", "coco")

@@ -62,5 +62,11 @@ def test_a_sample_of_many_is_spread_over_all() -> None:
     assert sum(Preview(201).wants(number) for number in range(201)) == 101
 
 
+async def test_a_long_list_of_ids_does_not_fill_the_page() -> None:
+    page = await a_page(ids=["ab" * 32] * 20_000)
+    assert len(page) < 60_000
+    assert "manifest.json has all of it" in page
+
+
 async def test_no_validation_says_so() -> None:
     assert "No image is kept for validation." in await a_page(images=1)

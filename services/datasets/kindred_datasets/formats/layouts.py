@@ -62,8 +62,7 @@ class CocoLayout:
 
     def finish(self) -> None:
         licenses = [
-            {"id": number, "name": name or "unknown", "url": url}
-            for (name, url), number in self._license_ids.items()
+            {"id": number, "name": name or "unknown", "url": url} for (name, url), number in self._license_ids.items()
         ]
         for split, document in self._splits.items():
             with self._files.open(f"annotations/instances_{split}.json") as file:
