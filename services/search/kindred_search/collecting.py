@@ -6,8 +6,9 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from kindred_kit.errors import SpaceMismatch
+from kindred_kit.errors import InvalidArgument, SpaceMismatch
 from kindred_search.catalogue.catalogue import Catalogue
+from kindred_search.catalogue.filtering import matching
 from kindred_search.catalogue.vectors import stored_vectors
 from kindred_search.cursors import Ranked
 from kindred_search.domain import Collection
@@ -39,6 +40,18 @@ class Collector:
             )
 
         return await self._indexes.read(rank)
+
+    async def among(self, asked: Question, image_ids: Sequence[str], limit: int) -> Ranked:
+        """The first `limit` of `image_ids` that pass, in their order, without scores. Raises InvalidArgument for terms."""
+        if asked.terms or asked.min_score is not None:
+            raise InvalidArgument("a list of ids is filtered, not searched: it goes without terms and min_score")
+        wanted = [i for i in dict.fromkeys(image_ids) if i not in asked.exclude_ids]
+        passing: set[str] = set()
+        for start in range(0, len(wanted), PART):
+            part = wanted[start : start + PART]
+            passing |= await self._catalogue.read(matching, asked.owner, part, asked.wanted)
+        found = tuple(image_id for image_id in wanted if image_id in passing)[:limit]
+        return Ranked(found, (None,) * len(found))
 
     async def vectors(
         self, owner: str, image_ids: Sequence[str], view: str, space: str

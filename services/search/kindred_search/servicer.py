@@ -97,8 +97,12 @@ class SearchServicer(search_pb2_grpc.SearchServiceServicer):
         return convert.page_pb(await self._searcher.search(wanted))
 
     async def Collect(self, request: pb.CollectRequest, context: Any) -> AsyncIterator[pb.CollectResponse]:
-        asked, limit = await convert_search.collect_request(request, self._classes.resolve)
-        ranked = await self._collector.ranked(asked, limit)
+        asked, limit = await convert_search.collect_request(request, self._precision.resolve)
+        if request.among_ids:
+            _bound(len(request.among_ids), convert_search.MAX_COLLECTED)
+            ranked = await self._collector.among(asked, convert.image_ids(request.among_ids), limit)
+        else:
+            ranked = await self._collector.ranked(asked, limit)
         for start in range(0, len(ranked), PART):
             yield convert_search.collected_pb(ranked, start, start + PART)
 

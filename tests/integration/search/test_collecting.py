@@ -167,3 +167,17 @@ async def test_embeddings_of_another_space_or_view_or_too_many(service: SearchSe
         await embeddings(service, [a] * 10_001)
     with pytest.raises(InvalidArgument, match="64 hex"):
         await embeddings(service, ["../etc/passwd"])
+
+
+async def test_a_list_of_ids_is_filtered_in_its_order(service: SearchService, items: list[Item]) -> None:
+    await gallery.put(service, items)
+    rng = np.random.default_rng(2)
+    asked = [items[n].image_id for n in rng.permutation(len(items))[:150]]
+    for n in range(10):
+        wanted, owner = (pb.Filter() if n == 0 else gallery.random_filter(rng)), ("ada", "bo", "stranger")[n % 3]
+        passing = {item.image_id for item in gallery.passing(items, owner, wanted)}
+        found = await collect(service, owner, filter=wanted, among_ids=asked, exclude_ids=asked[:1])
+        assert [item.image_id for item in found] == [i for i in asked[1:] if i in passing]
+        assert not any(item.HasField("score") for item in found)
+    with pytest.raises(InvalidArgument):
+        await collect(service, among_ids=asked, **like(vector("x")))

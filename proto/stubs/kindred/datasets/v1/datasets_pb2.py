@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from kindred.search.v1 import search_pb2 as kindred_dot_search_dot_v1_dot_search__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"kindred/datasets/v1/datasets.proto\x12\x13kindred.datasets.v1\x1a\x1ekindred/search/v1/search.proto\",\n\nGivenImage\x12\x10\n\x08\x62lob_key\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\"\x8a\x01\n\x0c\x46\x61ilurePhoto\x12\x12\n\x08image_id\x18\x01 \x01(\tH\x00\x12\x30\n\x05given\x18\x02 \x01(\x0b\x32\x1f.kindred.datasets.v1.GivenImageH\x00\x12+\n\x06missed\x18\x03 \x03(\x0b\x32\x1b.kindred.datasets.v1.MissedB\x07\n\x05photo\"X\n\x06Missed\x12\r\n\x05x_min\x18\x01 \x01(\x02\x12\r\n\x05y_min\x18\x02 \x01(\x02\x12\r\n\x05x_max\x18\x03 \x01(\x02\x12\r\n\x05y_max\x18\x04 \x01(\x02\x12\x12\n\nclass_name\x18\x05 \x01(\t\"?\n\nFailureSet\x12\x31\n\x06photos\x18\x01 \x03(\x0b\x32!.kindred.datasets.v1.FailurePhoto\"L\n\x05Query\x12&\n\x05terms\x18\x01 \x03(\x0b\x32\x17.kindred.search.v1.Term\x12\r\n\x05space\x18\x02 \x01(\t\x12\x0c\n\x04text\x18\x03 \x01(\t\"\x18\n\x03Ids\x12\x11\n\timage_ids\x18\x01 \x03(\t\"\xd8\x05\n\x0b\x44\x61tasetSpec\x12\x0c\n\x04name\x18\x01 \x01(\t\x12+\n\x05query\x18\x02 \x01(\x0b\x32\x1a.kindred.datasets.v1.QueryH\x00\x12\'\n\x03ids\x18\x03 \x01(\x0b\x32\x18.kindred.datasets.v1.IdsH\x00\x12\x33\n\x08\x66\x61ilures\x18\x04 \x01(\x0b\x32\x1f.kindred.datasets.v1.FailureSetH\x00\x12)\n\x06\x66ilter\x18\x05 \x01(\x0b\x32\x19.kindred.search.v1.Filter\x12\x0c\n\x04size\x18\x06 \x01(\x05\x12\x16\n\tmin_score\x18\x07 \x01(\x02H\x01\x88\x01\x01\x12\x11\n\tdiversity\x18\x08 \x01(\x02\x12\x17\n\x0f\x62\x61lance_classes\x18\t \x01(\x08\x12\x17\n\x0fkeep_duplicates\x18\n \x01(\x08\x12\x30\n\x07holdout\x18\x0b \x03(\x0b\x32\x1f.kindred.datasets.v1.GivenImage\x12\x13\n\x0bholdout_ids\x18\x0c \x03(\t\x12+\n\x06\x66ormat\x18\r \x01(\x0e\x32\x1b.kindred.datasets.v1.Format\x12\r\n\x05links\x18\x0e \x01(\x08\x12\x11\n\tval_share\x18\x0f \x01(\x02\x12\x1c\n\x0flabel_min_score\x18\x10 \x01(\x02H\x02\x88\x01\x01\x12O\n\x10\x63lass_thresholds\x18\x11 \x03(\x0b\x32\x35.kindred.datasets.v1.DatasetSpec.ClassThresholdsEntry\x12\x0f\n\x07\x63lasses\x18\x12 \x03(\t\x12\x14\n\x0clicense_type\x18\x13 \x01(\t\x12\x0c\n\x04seed\x18\x14 \x01(\x03\x1a\x36\n\x14\x43lassThresholdsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x02:\x02\x38\x01\x42\x06\n\x04\x66romB\x0c\n\n_min_scoreB\x12\n\x10_label_min_score\"\x90\x01\n\x14\x43reateDatasetRequest\x12/\n\tprincipal\x18\x01 \x01(\x0b\x32\x1c.kindred.search.v1.Principal\x12\x17\n\x0fidempotency_key\x18\x02 \x01(\t\x12.\n\x04spec\x18\x03 \x01(\x0b\x32 .kindred.datasets.v1.DatasetSpec\"5\n\x04Note\x12\x0f\n\x07subject\x18\x01 \x01(\t\x12\x0c\n\x04\x63ode\x18\x02 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\"\xf4\x03\n\x07\x44\x61taset\x12\x12\n\ndataset_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x30\n\x05state\x18\x03 \x01(\x0e\x32!.kindred.datasets.v1.DatasetState\x12\r\n\x05stage\x18\x04 \x01(\t\x12\x0c\n\x04\x64one\x18\x05 \x01(\x03\x12\r\n\x05total\x18\x06 \x01(\x03\x12\x0e\n\x06\x66\x61iled\x18\x07 \x01(\x03\x12\x0e\n\x06images\x18\x08 \x01(\x03\x12\r\n\x05\x62oxes\x18\t \x01(\x03\x12\x15\n\rcreated_at_ms\x18\n \x01(\x03\x12\x16\n\x0e\x66inished_at_ms\x18\x0b \x01(\x03\x12\x15\n\rexpires_at_ms\x18\x0c \x01(\x03\x12\x12\n\nerror_code\x18\r \x01(\t\x12\x14\n\x0c\x65rror_detail\x18\x0e \x01(\t\x12(\n\x05notes\x18\x0f \x03(\x0b\x32\x19.kindred.datasets.v1.Note\x12\x13\n\x0bnotes_total\x18\x10 \x01(\x03\x12\x13\n\x0b\x61rchive_key\x18\x11 \x01(\t\x12\x15\n\rarchive_bytes\x18\x12 \x01(\x03\x12\x16\n\x0e\x61rchive_sha256\x18\x13 \x01(\t\x12\x17\n\x0fmanifest_sha256\x18\x14 \x01(\t\x12.\n\x04spec\x18\x15 \x01(\x0b\x32 .kindred.datasets.v1.DatasetSpec\"X\n\x11GetDatasetRequest\x12/\n\tprincipal\x18\x01 \x01(\x0b\x32\x1c.kindred.search.v1.Principal\x12\x12\n\ndataset_id\x18\x02 \x01(\t\"g\n\x13ListDatasetsRequest\x12/\n\tprincipal\x18\x01 \x01(\x0b\x32\x1c.kindred.search.v1.Principal\x12\r\n\x05limit\x18\x02 \x01(\x05\x12\x10\n\x08\x61\x66ter_id\x18\x03 \x01(\t\"T\n\x14ListDatasetsResponse\x12.\n\x08\x64\x61tasets\x18\x01 \x03(\x0b\x32\x1c.kindred.datasets.v1.Dataset\x12\x0c\n\x04more\x18\x02 \x01(\x08\"[\n\x14\x44\x65leteDatasetRequest\x12/\n\tprincipal\x18\x01 \x01(\x0b\x32\x1c.kindred.search.v1.Principal\x12\x12\n\ndataset_id\x18\x02 \x01(\t\"(\n\x15\x44\x65leteDatasetResponse\x12\x0f\n\x07\x64\x65leted\x18\x01 \x01(\x08*\x94\x01\n\x0c\x44\x61tasetState\x12\x1d\n\x19\x44\x41TASET_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14\x44\x41TASET_STATE_QUEUED\x10\x01\x12\x19\n\x15\x44\x41TASET_STATE_RUNNING\x10\x02\x12\x16\n\x12\x44\x41TASET_STATE_DONE\x10\x03\x12\x18\n\x14\x44\x41TASET_STATE_FAILED\x10\x04*R\n\x06\x46ormat\x12\x16\n\x12\x46ORMAT_UNSPECIFIED\x10\x00\x12\x0f\n\x0b\x46ORMAT_COCO\x10\x01\x12\x0f\n\x0b\x46ORMAT_YOLO\x10\x02\x12\x0e\n\nFORMAT_VOC\x10\x03\x32\x8b\x03\n\x0e\x44\x61tasetService\x12X\n\rCreateDataset\x12).kindred.datasets.v1.CreateDatasetRequest\x1a\x1c.kindred.datasets.v1.Dataset\x12R\n\nGetDataset\x12&.kindred.datasets.v1.GetDatasetRequest\x1a\x1c.kindred.datasets.v1.Dataset\x12\x63\n\x0cListDatasets\x12(.kindred.datasets.v1.ListDatasetsRequest\x1a).kindred.datasets.v1.ListDatasetsResponse\x12\x66\n\rDeleteDataset\x12).kindred.datasets.v1.DeleteDatasetRequest\x1a*.kindred.datasets.v1.DeleteDatasetResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"kindred/datasets/v1/datasets.proto\x12\x13kindred.datasets.v1\x1a\x1ekindred/search/v1/search.proto\",\n\nGivenImage\x12\x10\n\x08\x62lob_key\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\"\x8a\x01\n\x0c\x46\x61ilurePhoto\x12\x12\n\x08image_id\x18\x01 \x01(\tH\x00\x12\x30\n\x05given\x18\x02 \x01(\x0b\x32\x1f.kindred.datasets.v1.GivenImageH\x00\x12+\n\x06missed\x18\x03 \x03(\x0b\x32\x1b.kindred.datasets.v1.MissedB\x07\n\x05photo\"X\n\x06Missed\x12\r\n\x05x_min\x18\x01 \x01(\x02\x12\r\n\x05y_min\x18\x02 \x01(\x02\x12\r\n\x05x_max\x18\x03 \x01(\x02\x12\r\n\x05y_max\x18\x04 \x01(\x02\x12\x12\n\nclass_name\x18\x05 \x01(\t\"?\n\nFailureSet\x12\x31\n\x06photos\x18\x01 \x03(\x0b\x32!.kindred.datasets.v1.FailurePhoto\"L\n\x05Query\x12&\n\x05terms\x18\x01 \x03(\x0b\x32\x17.kindred.search.v1.Term\x12\r\n\x05space\x18\x02 \x01(\t\x12\x0c\n\x04text\x18\x03 \x01(\t\"\x18\n\x03Ids\x12\x11\n\timage_ids\x18\x01 \x03(\t\"\xeb\x05\n\x0b\x44\x61tasetSpec\x12\x0c\n\x04name\x18\x01 \x01(\t\x12+\n\x05query\x18\x02 \x01(\x0b\x32\x1a.kindred.datasets.v1.QueryH\x00\x12\'\n\x03ids\x18\x03 \x01(\x0b\x32\x18.kindred.datasets.v1.IdsH\x00\x12\x33\n\x08\x66\x61ilures\x18\x04 \x01(\x0b\x32\x1f.kindred.datasets.v1.FailureSetH\x00\x12)\n\x06\x66ilter\x18\x05 \x01(\x0b\x32\x19.kindred.search.v1.Filter\x12\x0c\n\x04size\x18\x06 \x01(\x05\x12\x16\n\tmin_score\x18\x07 \x01(\x02H\x01\x88\x01\x01\x12\x11\n\tdiversity\x18\x08 \x01(\x02\x12\x17\n\x0f\x62\x61lance_classes\x18\t \x01(\x08\x12\x17\n\x0fkeep_duplicates\x18\n \x01(\x08\x12\x30\n\x07holdout\x18\x0b \x03(\x0b\x32\x1f.kindred.datasets.v1.GivenImage\x12\x13\n\x0bholdout_ids\x18\x0c \x03(\t\x12+\n\x06\x66ormat\x18\r \x01(\x0e\x32\x1b.kindred.datasets.v1.Format\x12\r\n\x05links\x18\x0e \x01(\x08\x12\x16\n\tval_share\x18\x0f \x01(\x02H\x02\x88\x01\x01\x12\x1c\n\x0flabel_min_score\x18\x10 \x01(\x02H\x03\x88\x01\x01\x12O\n\x10\x63lass_thresholds\x18\x11 \x03(\x0b\x32\x35.kindred.datasets.v1.DatasetSpec.ClassThresholdsEntry\x12\x0f\n\x07\x63lasses\x18\x12 \x03(\t\x12\x14\n\x0clicense_type\x18\x13 \x01(\t\x12\x0c\n\x04seed\x18\x14 \x01(\x03\x1a\x36\n\x14\x43lassThresholdsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x02:\x02\x38\x01\x42\x06\n\x04\x66romB\x0c\n\n_min_scoreB\x0c\n\n_val_shareB\x12\n\x10_label_min_score\"\x90\x01\n\x14\x43reateDatasetRequest\x12/\n\tprincipal\x18\x01 \x01(\x0b\x32\x1c.kindred.search.v1.Principal\x12\x17\n\x0fidempotency_key\x18\x02 \x01(\t\x12.\n\x04spec\x18\x03 \x01(\x0b\x32 .kindred.datasets.v1.DatasetSpec\"5\n\x04Note\x12\x0f\n\x07subject\x18\x01 \x01(\t\x12\x0c\n\x04\x63ode\x18\x02 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\"\xee\x04\n\x07\x44\x61taset\x12\x12\n\ndataset_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x30\n\x05state\x18\x03 \x01(\x0e\x32!.kindred.datasets.v1.DatasetState\x12\r\n\x05stage\x18\x04 \x01(\t\x12\x0c\n\x04\x64one\x18\x05 \x01(\x03\x12\r\n\x05total\x18\x06 \x01(\x03\x12\x0e\n\x06\x66\x61iled\x18\x07 \x01(\x03\x12\x0e\n\x06images\x18\x08 \x01(\x03\x12\r\n\x05\x62oxes\x18\t \x01(\x03\x12\x15\n\rcreated_at_ms\x18\n \x01(\x03\x12\x16\n\x0e\x66inished_at_ms\x18\x0b \x01(\x03\x12\x15\n\rexpires_at_ms\x18\x0c \x01(\x03\x12\x12\n\nerror_code\x18\r \x01(\t\x12\x14\n\x0c\x65rror_detail\x18\x0e \x01(\t\x12(\n\x05notes\x18\x0f \x03(\x0b\x32\x19.kindred.datasets.v1.Note\x12\x13\n\x0bnotes_total\x18\x10 \x01(\x03\x12\x13\n\x0b\x61rchive_key\x18\x11 \x01(\t\x12\x15\n\rarchive_bytes\x18\x12 \x01(\x03\x12\x16\n\x0e\x61rchive_sha256\x18\x13 \x01(\t\x12\x17\n\x0fmanifest_sha256\x18\x14 \x01(\t\x12.\n\x04spec\x18\x15 \x01(\x0b\x32 .kindred.datasets.v1.DatasetSpec\x12\x44\n\rnotes_by_code\x18\x16 \x03(\x0b\x32-.kindred.datasets.v1.Dataset.NotesByCodeEntry\x1a\x32\n\x10NotesByCodeEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"X\n\x11GetDatasetRequest\x12/\n\tprincipal\x18\x01 \x01(\x0b\x32\x1c.kindred.search.v1.Principal\x12\x12\n\ndataset_id\x18\x02 \x01(\t\"g\n\x13ListDatasetsRequest\x12/\n\tprincipal\x18\x01 \x01(\x0b\x32\x1c.kindred.search.v1.Principal\x12\r\n\x05limit\x18\x02 \x01(\x05\x12\x10\n\x08\x61\x66ter_id\x18\x03 \x01(\t\"T\n\x14ListDatasetsResponse\x12.\n\x08\x64\x61tasets\x18\x01 \x03(\x0b\x32\x1c.kindred.datasets.v1.Dataset\x12\x0c\n\x04more\x18\x02 \x01(\x08\"[\n\x14\x44\x65leteDatasetRequest\x12/\n\tprincipal\x18\x01 \x01(\x0b\x32\x1c.kindred.search.v1.Principal\x12\x12\n\ndataset_id\x18\x02 \x01(\t\"(\n\x15\x44\x65leteDatasetResponse\x12\x0f\n\x07\x64\x65leted\x18\x01 \x01(\x08*\x94\x01\n\x0c\x44\x61tasetState\x12\x1d\n\x19\x44\x41TASET_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14\x44\x41TASET_STATE_QUEUED\x10\x01\x12\x19\n\x15\x44\x41TASET_STATE_RUNNING\x10\x02\x12\x16\n\x12\x44\x41TASET_STATE_DONE\x10\x03\x12\x18\n\x14\x44\x41TASET_STATE_FAILED\x10\x04*R\n\x06\x46ormat\x12\x16\n\x12\x46ORMAT_UNSPECIFIED\x10\x00\x12\x0f\n\x0b\x46ORMAT_COCO\x10\x01\x12\x0f\n\x0b\x46ORMAT_YOLO\x10\x02\x12\x0e\n\nFORMAT_VOC\x10\x03\x32\x8b\x03\n\x0e\x44\x61tasetService\x12X\n\rCreateDataset\x12).kindred.datasets.v1.CreateDatasetRequest\x1a\x1c.kindred.datasets.v1.Dataset\x12R\n\nGetDataset\x12&.kindred.datasets.v1.GetDatasetRequest\x1a\x1c.kindred.datasets.v1.Dataset\x12\x63\n\x0cListDatasets\x12(.kindred.datasets.v1.ListDatasetsRequest\x1a).kindred.datasets.v1.ListDatasetsResponse\x12\x66\n\rDeleteDataset\x12).kindred.datasets.v1.DeleteDatasetRequest\x1a*.kindred.datasets.v1.DeleteDatasetResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,10 +34,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_DATASETSPEC_CLASSTHRESHOLDSENTRY']._loaded_options = None
   _globals['_DATASETSPEC_CLASSTHRESHOLDSENTRY']._serialized_options = b'8\001'
-  _globals['_DATASETSTATE']._serialized_start=2390
-  _globals['_DATASETSTATE']._serialized_end=2538
-  _globals['_FORMAT']._serialized_start=2540
-  _globals['_FORMAT']._serialized_end=2622
+  _globals['_DATASET_NOTESBYCODEENTRY']._loaded_options = None
+  _globals['_DATASET_NOTESBYCODEENTRY']._serialized_options = b'8\001'
+  _globals['_DATASETSTATE']._serialized_start=2531
+  _globals['_DATASETSTATE']._serialized_end=2679
+  _globals['_FORMAT']._serialized_start=2681
+  _globals['_FORMAT']._serialized_end=2763
   _globals['_GIVENIMAGE']._serialized_start=91
   _globals['_GIVENIMAGE']._serialized_end=135
   _globals['_FAILUREPHOTO']._serialized_start=138
@@ -51,25 +53,27 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_IDS']._serialized_start=511
   _globals['_IDS']._serialized_end=535
   _globals['_DATASETSPEC']._serialized_start=538
-  _globals['_DATASETSPEC']._serialized_end=1266
-  _globals['_DATASETSPEC_CLASSTHRESHOLDSENTRY']._serialized_start=1170
-  _globals['_DATASETSPEC_CLASSTHRESHOLDSENTRY']._serialized_end=1224
-  _globals['_CREATEDATASETREQUEST']._serialized_start=1269
-  _globals['_CREATEDATASETREQUEST']._serialized_end=1413
-  _globals['_NOTE']._serialized_start=1415
-  _globals['_NOTE']._serialized_end=1468
-  _globals['_DATASET']._serialized_start=1471
-  _globals['_DATASET']._serialized_end=1971
-  _globals['_GETDATASETREQUEST']._serialized_start=1973
-  _globals['_GETDATASETREQUEST']._serialized_end=2061
-  _globals['_LISTDATASETSREQUEST']._serialized_start=2063
-  _globals['_LISTDATASETSREQUEST']._serialized_end=2166
-  _globals['_LISTDATASETSRESPONSE']._serialized_start=2168
-  _globals['_LISTDATASETSRESPONSE']._serialized_end=2252
-  _globals['_DELETEDATASETREQUEST']._serialized_start=2254
-  _globals['_DELETEDATASETREQUEST']._serialized_end=2345
-  _globals['_DELETEDATASETRESPONSE']._serialized_start=2347
-  _globals['_DELETEDATASETRESPONSE']._serialized_end=2387
-  _globals['_DATASETSERVICE']._serialized_start=2625
-  _globals['_DATASETSERVICE']._serialized_end=3020
+  _globals['_DATASETSPEC']._serialized_end=1285
+  _globals['_DATASETSPEC_CLASSTHRESHOLDSENTRY']._serialized_start=1175
+  _globals['_DATASETSPEC_CLASSTHRESHOLDSENTRY']._serialized_end=1229
+  _globals['_CREATEDATASETREQUEST']._serialized_start=1288
+  _globals['_CREATEDATASETREQUEST']._serialized_end=1432
+  _globals['_NOTE']._serialized_start=1434
+  _globals['_NOTE']._serialized_end=1487
+  _globals['_DATASET']._serialized_start=1490
+  _globals['_DATASET']._serialized_end=2112
+  _globals['_DATASET_NOTESBYCODEENTRY']._serialized_start=2062
+  _globals['_DATASET_NOTESBYCODEENTRY']._serialized_end=2112
+  _globals['_GETDATASETREQUEST']._serialized_start=2114
+  _globals['_GETDATASETREQUEST']._serialized_end=2202
+  _globals['_LISTDATASETSREQUEST']._serialized_start=2204
+  _globals['_LISTDATASETSREQUEST']._serialized_end=2307
+  _globals['_LISTDATASETSRESPONSE']._serialized_start=2309
+  _globals['_LISTDATASETSRESPONSE']._serialized_end=2393
+  _globals['_DELETEDATASETREQUEST']._serialized_start=2395
+  _globals['_DELETEDATASETREQUEST']._serialized_end=2486
+  _globals['_DELETEDATASETRESPONSE']._serialized_start=2488
+  _globals['_DELETEDATASETRESPONSE']._serialized_end=2528
+  _globals['_DATASETSERVICE']._serialized_start=2766
+  _globals['_DATASETSERVICE']._serialized_end=3161
 # @@protoc_insertion_point(module_scope)

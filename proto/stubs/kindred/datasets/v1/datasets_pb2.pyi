@@ -327,27 +327,31 @@ class DatasetSpec(_message.Message):
         holdout_ids: _abc.Iterable[_builtins.str] | None = ...,
         format: Global___Format.ValueType = ...,
         links: _builtins.bool = ...,
-        val_share: _builtins.float = ...,
+        val_share: _builtins.float | None = ...,
         label_min_score: _builtins.float | None = ...,
         class_thresholds: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
         classes: _abc.Iterable[_builtins.str] | None = ...,
         license_type: _builtins.str = ...,
         seed: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_label_min_score", b"_label_min_score", "_min_score", b"_min_score", "failures", b"failures", "filter", b"filter", "from", b"from", "ids", b"ids", "label_min_score", b"label_min_score", "min_score", b"min_score", "query", b"query"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_label_min_score", b"_label_min_score", "_min_score", b"_min_score", "_val_share", b"_val_share", "failures", b"failures", "filter", b"filter", "from", b"from", "ids", b"ids", "label_min_score", b"label_min_score", "min_score", b"min_score", "query", b"query", "val_share", b"val_share"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_label_min_score", b"_label_min_score", "_min_score", b"_min_score", "balance_classes", b"balance_classes", "class_thresholds", b"class_thresholds", "classes", b"classes", "diversity", b"diversity", "failures", b"failures", "filter", b"filter", "format", b"format", "from", b"from", "holdout", b"holdout", "holdout_ids", b"holdout_ids", "ids", b"ids", "keep_duplicates", b"keep_duplicates", "label_min_score", b"label_min_score", "license_type", b"license_type", "links", b"links", "min_score", b"min_score", "name", b"name", "query", b"query", "seed", b"seed", "size", b"size", "val_share", b"val_share"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_label_min_score", b"_label_min_score", "_min_score", b"_min_score", "_val_share", b"_val_share", "balance_classes", b"balance_classes", "class_thresholds", b"class_thresholds", "classes", b"classes", "diversity", b"diversity", "failures", b"failures", "filter", b"filter", "format", b"format", "from", b"from", "holdout", b"holdout", "holdout_ids", b"holdout_ids", "ids", b"ids", "keep_duplicates", b"keep_duplicates", "label_min_score", b"label_min_score", "license_type", b"license_type", "links", b"links", "min_score", b"min_score", "name", b"name", "query", b"query", "seed", b"seed", "size", b"size", "val_share", b"val_share"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__label_min_score: _TypeAlias = _typing.Literal["label_min_score"]  # noqa: Y015
     _WhichOneofArgType__label_min_score: _TypeAlias = _typing.Literal["_label_min_score", b"_label_min_score"]  # noqa: Y015
     _WhichOneofReturnType__min_score: _TypeAlias = _typing.Literal["min_score"]  # noqa: Y015
     _WhichOneofArgType__min_score: _TypeAlias = _typing.Literal["_min_score", b"_min_score"]  # noqa: Y015
+    _WhichOneofReturnType__val_share: _TypeAlias = _typing.Literal["val_share"]  # noqa: Y015
+    _WhichOneofArgType__val_share: _TypeAlias = _typing.Literal["_val_share", b"_val_share"]  # noqa: Y015
     _WhichOneofReturnType_from: _TypeAlias = _typing.Literal["query", "ids", "failures"]  # noqa: Y015
     _WhichOneofArgType_from: _TypeAlias = _typing.Literal["from", b"from"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__label_min_score) -> _WhichOneofReturnType__label_min_score | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__min_score) -> _WhichOneofReturnType__min_score | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__val_share) -> _WhichOneofReturnType__val_share | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType_from) -> _WhichOneofReturnType_from | None: ...
 
@@ -414,6 +418,26 @@ Global___Note: _TypeAlias = Note  # noqa: Y015
 class Dataset(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class NotesByCodeEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     DATASET_ID_FIELD_NUMBER: _builtins.int
     NAME_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
@@ -435,6 +459,7 @@ class Dataset(_message.Message):
     ARCHIVE_SHA256_FIELD_NUMBER: _builtins.int
     MANIFEST_SHA256_FIELD_NUMBER: _builtins.int
     SPEC_FIELD_NUMBER: _builtins.int
+    NOTES_BY_CODE_FIELD_NUMBER: _builtins.int
     dataset_id: _builtins.str
     name: _builtins.str
     state: Global___DatasetState.ValueType
@@ -444,6 +469,7 @@ class Dataset(_message.Message):
     """of the stage"""
     total: _builtins.int
     failed: _builtins.int
+    """images and given photos that could not be read"""
     images: _builtins.int
     """of the finished data set"""
     boxes: _builtins.int
@@ -465,6 +491,8 @@ class Dataset(_message.Message):
 
     @_builtins.property
     def spec(self) -> Global___DatasetSpec: ...
+    @_builtins.property
+    def notes_by_code(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]: ...
     def __init__(
         self,
         *,
@@ -489,10 +517,11 @@ class Dataset(_message.Message):
         archive_sha256: _builtins.str = ...,
         manifest_sha256: _builtins.str = ...,
         spec: Global___DatasetSpec | None = ...,
+        notes_by_code: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["spec", b"spec"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["archive_bytes", b"archive_bytes", "archive_key", b"archive_key", "archive_sha256", b"archive_sha256", "boxes", b"boxes", "created_at_ms", b"created_at_ms", "dataset_id", b"dataset_id", "done", b"done", "error_code", b"error_code", "error_detail", b"error_detail", "expires_at_ms", b"expires_at_ms", "failed", b"failed", "finished_at_ms", b"finished_at_ms", "images", b"images", "manifest_sha256", b"manifest_sha256", "name", b"name", "notes", b"notes", "notes_total", b"notes_total", "spec", b"spec", "stage", b"stage", "state", b"state", "total", b"total"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["archive_bytes", b"archive_bytes", "archive_key", b"archive_key", "archive_sha256", b"archive_sha256", "boxes", b"boxes", "created_at_ms", b"created_at_ms", "dataset_id", b"dataset_id", "done", b"done", "error_code", b"error_code", "error_detail", b"error_detail", "expires_at_ms", b"expires_at_ms", "failed", b"failed", "finished_at_ms", b"finished_at_ms", "images", b"images", "manifest_sha256", b"manifest_sha256", "name", b"name", "notes", b"notes", "notes_by_code", b"notes_by_code", "notes_total", b"notes_total", "spec", b"spec", "stage", b"stage", "state", b"state", "total", b"total"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1215,6 +1215,7 @@ class CollectRequest(_message.Message):
     LIMIT_FIELD_NUMBER: _builtins.int
     MIN_SCORE_FIELD_NUMBER: _builtins.int
     EXCLUDE_IDS_FIELD_NUMBER: _builtins.int
+    AMONG_IDS_FIELD_NUMBER: _builtins.int
     space: _builtins.str
     limit: _builtins.int
     """1..100,000"""
@@ -1227,6 +1228,10 @@ class CollectRequest(_message.Message):
     def filter(self) -> Global___Filter: ...
     @_builtins.property
     def exclude_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def among_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """without terms: those of these that pass, in this order; at most 100,000"""
+
     def __init__(
         self,
         *,
@@ -1237,10 +1242,11 @@ class CollectRequest(_message.Message):
         limit: _builtins.int = ...,
         min_score: _builtins.float | None = ...,
         exclude_ids: _abc.Iterable[_builtins.str] | None = ...,
+        among_ids: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_min_score", b"_min_score", "filter", b"filter", "min_score", b"min_score", "principal", b"principal"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_min_score", b"_min_score", "exclude_ids", b"exclude_ids", "filter", b"filter", "limit", b"limit", "min_score", b"min_score", "principal", b"principal", "space", b"space", "terms", b"terms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_min_score", b"_min_score", "among_ids", b"among_ids", "exclude_ids", b"exclude_ids", "filter", b"filter", "limit", b"limit", "min_score", b"min_score", "principal", b"principal", "space", b"space", "terms", b"terms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__min_score: _TypeAlias = _typing.Literal["min_score"]  # noqa: Y015
     _WhichOneofArgType__min_score: _TypeAlias = _typing.Literal["_min_score", b"_min_score"]  # noqa: Y015
