@@ -8,8 +8,8 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError
 
 from kindred.search.v1 import search_pb2
-from kindred_gateway.licenses import LICENSE_TYPES
 from kindred_kit.errors import InvalidFilter
+from kindred_kit.licenses import LICENSE_TYPES
 
 MAX_DEPTH = 4
 MAX_CONDITIONS = 200

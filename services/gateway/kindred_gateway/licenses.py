@@ -1,4 +1,4 @@
-"""Licence names (Openverse's), what they permit, and the merge of given and embedded rights."""
+"""Rights as an uploader gives them, and their merge with those in the file."""
 
 import re
 from dataclasses import dataclass
@@ -7,16 +7,8 @@ from kindred.search.v1 import search_pb2
 from kindred_gateway.problems import FieldError, RequestInvalid
 from kindred_kit.imaging import EmbeddedRights, license_id_from_url
 from kindred_kit.imaging.rights import MAX_TEXT_CHARS, clean_text
+from kindred_kit.licenses import LICENSES
 
-LICENSES = (
-    *("cc0", "pdm", "by", "by-sa", "by-nc", "by-nd", "by-nc-sa", "by-nc-nd"),
-    *("unsplash", "proprietary", "unknown"),
-)
-# What openverse.org calls commercial and modification; the Unsplash licence permits both.
-LICENSE_TYPES = {
-    "commercial": ("cc0", "pdm", "by", "by-sa", "by-nd", "unsplash"),
-    "modification": ("cc0", "pdm", "by", "by-sa", "by-nc", "by-nc-sa", "unsplash"),
-}
 _HTTP_URL = re.compile(r"https?://[^\s<>\"'\\]+", re.IGNORECASE)
 
 

@@ -5,9 +5,10 @@ from typing import get_args
 import pytest
 
 from kindred_gateway.filters import LicenseName
-from kindred_gateway.licenses import LICENSE_TYPES, LICENSES, checked_rights, merged
+from kindred_gateway.licenses import checked_rights, merged
 from kindred_gateway.problems import RequestInvalid
 from kindred_kit.imaging import EmbeddedRights
+from kindred_kit.licenses import LICENSE_TYPES, LICENSES
 
 BY = "https://creativecommons.org/licenses/by/4.0/"
 BY_NC = "https://creativecommons.org/licenses/by-nc/4.0/"

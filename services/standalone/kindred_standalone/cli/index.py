@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kindred_standalone.cli.options import LICENSES, DataDirOption, JsonOption, directory
+from kindred_kit.licenses import LICENSES
+from kindred_standalone.cli.options import DataDirOption, JsonOption, directory
 
 if TYPE_CHECKING:
     from kindred_standalone.summary import Summary

@@ -10,11 +10,6 @@ import typer
 if TYPE_CHECKING:
     from kindred_standalone.datadir import DataDirectory
 
-LICENSES = (
-    "cc0", "pdm", "by", "by-sa", "by-nc", "by-nd", "by-nc-sa", "by-nc-nd", "unsplash", "proprietary", "unknown",
-)  # fmt: skip
-"""Openverse's names, and three beside them."""
-
 _DATA_DIR_HELP = "Where the gallery is kept. Default: the platform's directory for user data."
 
 GlobalDataDirOption = Annotated[
