@@ -116,7 +116,13 @@ async def test_a_filter_means_what_its_definition_says(store: VectorStore, name:
     await store.upsert("c", rows)
     await store.build_indexes("c")
     query = random_unit(np.random.default_rng(99), 1)[0]
-    assert await ids(store, query, FILTERS[name], 300) == expected(rows, query, FILTERS[name], 300)
+    truth = expected(rows, query, FILTERS[name], 300)
+    assert await ids(store, query, FILTERS[name], 300) == truth
+    passing = await store.passing("c", FILTERS[name], 300)
+    assert sorted(passing) == sorted(truth)
+    some = await store.passing("c", FILTERS[name], 20)
+    assert len(set(some)) == len(some) == min(20, len(truth))
+    assert set(some) <= set(truth)
 
 
 HOSTILE = [
@@ -242,6 +248,7 @@ async def test_an_empty_collection_answers_nothing(store: VectorStore) -> None:
     await store.build_indexes("c")
     await store.optimize("c")
     assert await ids(store, random_unit(np.random.default_rng(0), 1)[0], EVERYTHING, 5) == []
+    assert await store.passing("c", EVERYTHING, 5) == []
     assert await store.versions("c", []) == {}
 
 

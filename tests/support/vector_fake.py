@@ -39,6 +39,9 @@ class MemoryVectorStore:
         hits = [IndexHit(row.image_id, float(np.dot(row.vector, vector))) for row in allowed]
         return sorted(hits, key=lambda hit: -hit.score)[:top_k]
 
+    async def passing(self, collection: str, where: IndexFilter, limit: int) -> Sequence[str]:
+        return [row.image_id for row in self._rows(collection).values() if passes(row, where)][:limit]
+
     async def count(self, collection: str) -> int:
         return len(self._rows(collection))
 

@@ -10,8 +10,10 @@ from kindred_kit.lifecycle import BackgroundTasks
 from kindred_kit.ports.blobs import BlobStore
 from kindred_kit.ports.bus import Bus
 from kindred_kit.rpc.server import Registration
+from kindred_search.arranging import Arranger
 from kindred_search.catalogue.catalogue import Catalogue
 from kindred_search.classes import Classes
+from kindred_search.collapsing import Collapser
 from kindred_search.collecting import Collector
 from kindred_search.cursors import RankedLists
 from kindred_search.indexes import Indexes
@@ -77,13 +79,14 @@ async def build(settings: SearchSettings, adapters: Adapters) -> App:
     )
     reindexer = Reindexer(catalogue, adapters.vectors, projector, indexes, settings.reindex_drop_grace)
     lists: RankedLists[Query] = RankedLists(settings.ranked_list_ttl.total_seconds(), settings.ranked_lists)
+    arranger = Arranger(catalogue, Collapser(catalogue, adapters.blobs))
     ranker = Ranker(catalogue, adapters.vectors, projector.replace_damaged)
     servicer = SearchServicer(
         catalogue=catalogue,
         vectors=adapters.vectors,
         indexes=indexes,
         ingest=Ingest(catalogue, adapters.blobs, relay, projector),
-        searcher=Searcher(catalogue, ranker, indexes, lists),
+        searcher=Searcher(catalogue, ranker, arranger, indexes, lists),
         collector=Collector(catalogue, ranker, indexes),
         reindexer=reindexer,
         classes=Classes(catalogue, settings.label_sets),

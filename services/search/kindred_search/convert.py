@@ -19,6 +19,7 @@ from kindred_search.domain import (
     Failure,
     ImageRecord,
     ImageState,
+    LabelCount,
     LabelRun,
     NewImage,
     Reference,
@@ -28,7 +29,6 @@ from kindred_search.domain import (
 )
 from kindred_search.labels import require_label_set
 from kindred_search.mixing import unit
-from kindred_search.searching import Page
 
 _IMAGE_ID = re.compile(r"[0-9a-f]{64}")
 _WORD = re.compile(r"[a-z0-9][a-z0-9._+-]{0,31}")
@@ -208,12 +208,7 @@ def _labelled_pb(found: Detection) -> pb.LabelledDetection:
     )
 
 
-def page_pb(page: Page) -> pb.SearchResponse:
-    return pb.SearchResponse(
-        hits=[pb.Hit(image_id=hit.image.image_id, score=hit.score, image=record_pb(hit.image)) for hit in page.hits],
-        next_cursor=page.next_cursor,
-        total=page.total,
-        total_is_lower_bound=page.total_is_lower_bound,
-        index_version=page.index_version,
-        space=page.space,
+def label_count_pb(count: LabelCount) -> pb.ListLabelsResponse.LabelCount:
+    return pb.ListLabelsResponse.LabelCount(
+        label_set=count.label_set, class_name=count.class_name, images=count.images, boxes=count.boxes
     )

@@ -8,12 +8,13 @@ import numpy as np
 from kindred.search.v1 import search_pb2 as pb
 from kindred_kit.errors import InvalidArgument, InvalidFilter, KindredError
 from kindred_search import access, convert, labels
+from kindred_search.arranging import Wishes
 from kindred_search.cursors import Ranked
 from kindred_search.filters import Condition, NumberCondition, OrderCondition, SearchFilter, TextCondition
 from kindred_search.labels import LabelTerm
 from kindred_search.mixing import unit
 from kindred_search.ranking import Question, Term
-from kindred_search.searching import SearchRequest
+from kindred_search.searching import Page, SearchRequest
 
 MAX_LIMIT = 100
 MAX_COLLECTED = 100_000
@@ -54,7 +55,14 @@ async def search_request(request: pb.SearchRequest, resolve: ResolveClass) -> Se
         limit=request.limit,
         cursor=request.cursor,
         query_digest=request.query_digest,
+        wishes=_wishes(request),
     )
+
+
+def _wishes(request: pb.SearchRequest) -> Wishes:
+    if not 0 <= request.diversity <= 1:
+        raise InvalidArgument("diversity lies between 0 and 1", pointer="/diversity")
+    return Wishes(request.collapse_duplicates, request.diversity, request.facets)
 
 
 async def collect_request(request: pb.CollectRequest, resolve: ResolveClass) -> tuple[Question, int]:
@@ -64,6 +72,27 @@ async def collect_request(request: pb.CollectRequest, resolve: ResolveClass) -> 
     if len(request.exclude_ids) > MAX_COLLECTED:
         raise InvalidArgument(f"at most {MAX_COLLECTED} ids can be excluded", pointer="/exclude_ids")
     return await _question(request, resolve), request.limit
+
+
+def page_pb(page: Page) -> pb.SearchResponse:
+    return pb.SearchResponse(
+        hits=[
+            pb.Hit(
+                image_id=hit.image.image_id,
+                score=hit.score,
+                image=convert.record_pb(hit.image),
+                duplicate_ids=hit.duplicate_ids,
+            )
+            for hit in page.hits
+        ],
+        next_cursor=page.next_cursor,
+        total=page.total,
+        total_is_lower_bound=page.total_is_lower_bound,
+        index_version=page.index_version,
+        space=page.space,
+        facets=[convert.label_count_pb(count) for count in page.facets],
+        facets_over=page.facets_over,
+    )
 
 
 def collected_pb(ranked: Ranked, start: int, end: int) -> pb.CollectResponse:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from kindred_kit.errors import CursorInvalid, CursorStale, CursorTooDeep
+from kindred_search.domain import LabelCount
 
 Q = TypeVar("Q")
 
@@ -37,17 +38,39 @@ class Ranked:
 
 
 @dataclass
+class Copies:
+    """Near copies within a list, as far as its pages have been shown.
+
+    `candidates`: image -> those after it that look alike, with their cosines, the most alike first. `behind`: shown
+    image -> its copies; `hidden`: all of those.
+    """
+
+    candidates: dict[str, tuple[tuple[str, float], ...]]
+    behind: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    hidden: set[str] = field(default_factory=set)
+
+    def undecided(self, image_id: str) -> bool:
+        """Neither shown yet nor put behind another one."""
+        return image_id not in self.hidden and image_id not in self.behind
+
+
+@dataclass
 class RankedList(Generic[Q]):
-    """`ranked` starts as what page 1 has found; `complete` once it has been filled to the depth."""
+    """`ranked` starts as what page 1 has found; `complete` once it has been filled to the depth.
+
+    `facets` and `copies` are None where they were not asked for. `changing` is held by who extends it.
+    """
 
     query: Q
     owner: str
     query_digest: str
     index_version: str
-    expires_at_s: float
     ranked: Ranked
     complete: bool = False
-    filling: asyncio.Lock = field(default_factory=asyncio.Lock)
+    facets: tuple[LabelCount, ...] | None = None
+    copies: Copies | None = None
+    expires_at_s: float = 0.0
+    changing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 class RankedLists(Generic[Q]):
@@ -59,11 +82,11 @@ class RankedLists(Generic[Q]):
         self._clock = clock
         self._lists: OrderedDict[bytes, RankedList[Q]] = OrderedDict()
 
-    def add(self, query: Q, owner: str, query_digest: str, index_version: str, ranked: Ranked, offset: int) -> str:
+    def add(self, made: RankedList[Q], offset: int) -> str:
         """Keep a list and return the cursor of its position `offset`."""
         name = secrets.token_bytes(16)
-        expires = self._clock() + self._keep_s
-        self._lists[name] = RankedList(query, owner, query_digest, index_version, expires, ranked)
+        made.expires_at_s = self._clock() + self._keep_s
+        self._lists[name] = made
         self._drop_old()
         return _encode(name, offset)
 

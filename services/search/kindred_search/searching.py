@@ -1,12 +1,13 @@
 """Search: a ranked list, shown page by page."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
+from kindred_search.arranging import Arranger, Wishes
 from kindred_search.catalogue.catalogue import Catalogue
-from kindred_search.cursors import DEPTH, Ranked, RankedList, RankedLists, at_offset
-from kindred_search.domain import EMBEDDED, Collection, ImageRecord
+from kindred_search.cursors import DEPTH, Copies, Ranked, RankedList, RankedLists, at_offset
+from kindred_search.domain import EMBEDDED, Collection, ImageRecord, LabelCount
 from kindred_search.filters import SearchFilter, matches
 from kindred_search.indexes import Indexes
 from kindred_search.ranking import Query, Question, Ranker
@@ -20,30 +21,44 @@ class SearchRequest:
     limit: int
     cursor: str
     query_digest: str
+    wishes: Wishes
 
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """`score` is None where nothing was asked."""
+    """`score` is None where nothing was asked; `duplicate_ids` are near copies that stand behind this hit."""
 
     score: float | None
     image: ImageRecord
+    duplicate_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
+    """`facets`: labels among the best `facets_over` hits. `total` counts near copies too."""
+
     hits: tuple[Hit, ...]
     next_cursor: str
     total: int
     total_is_lower_bound: bool
     index_version: str
     space: str
+    facets: tuple[LabelCount, ...] = ()
+    facets_over: int = 0
 
 
 class Searcher:
-    def __init__(self, catalogue: Catalogue, ranker: Ranker, indexes: Indexes, lists: RankedLists[Query]) -> None:
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        ranker: Ranker,
+        arranger: Arranger,
+        indexes: Indexes,
+        lists: RankedLists[Query],
+    ) -> None:
         self._catalogue = catalogue
         self._ranker = ranker
+        self._arranger = arranger
         self._indexes = indexes
         self._lists = lists
 
@@ -56,10 +71,14 @@ class Searcher:
             return await self._later_page(request, active)
         if active is None:  # nothing is embedded yet, so nothing is like the query
             return Page((), "", 0, False, "", request.asked.space)
-        return await self._first_page(request, active)
-
-    async def _first_page(self, request: SearchRequest, active: Collection) -> Page:
         query = await self._ranker.query(request.asked, active)
+        if request.wishes.none:
+            return await self._first_page(query, request, active)
+        kept = await self._complete(query, request, active)
+        page, position = await self._read_page(kept, 0, request.limit, active)
+        return replace(page, next_cursor=self._lists.add(kept, position)) if _more(kept, position) else page
+
+    async def _first_page(self, query: Query, request: SearchRequest, active: Collection) -> Page:
         seen: dict[str, ImageRecord] = {}
 
         async def load(image_ids: Sequence[str]) -> set[str]:
@@ -72,22 +91,26 @@ class Searcher:
         hits = _hits(ranked, seen)
         cursor = ""
         if len(hits) > request.limit:
-            cursor = self._lists.add(query, query.owner, request.query_digest, active.name, ranked, request.limit)
+            kept = RankedList(query, query.owner, request.query_digest, active.name, ranked)
+            cursor = self._lists.add(kept, request.limit)
         return Page(tuple(hits[: request.limit]), cursor, len(hits), bool(cursor), active.name, active.space)
 
     async def _later_page(self, request: SearchRequest, active: Collection | None) -> Page:
         version = active.name if active else ""
         kept, offset = self._lists.find(request.cursor, request.asked.owner, request.query_digest, version)
         assert active is not None  # else the cursor were stale
-        async with kept.filling:
+        async with kept.changing:
             if not kept.complete:
                 await self._fill(kept, active)
-        hits, position = await self._read_on(kept, offset, request.limit)
-        full = len(kept.ranked) >= DEPTH
-        # past the depth the cursor is answered with an error of its own, not with an end that is none
-        more = position < len(kept.ranked) or full
-        cursor = at_offset(request.cursor, position) if more else ""
-        return Page(tuple(hits), cursor, len(kept.ranked), full, active.name, active.space)
+        page, position = await self._read_page(kept, offset, request.limit, active)
+        return replace(page, next_cursor=at_offset(request.cursor, position)) if _more(kept, position) else page
+
+    async def _complete(self, query: Query, request: SearchRequest, active: Collection) -> RankedList[Query]:
+        """A list of full depth at once, with what is wished for."""
+        ranked = await self._ranker.rank(query, active, DEPTH, partial(self._ranker.matching, query))
+        kept = RankedList(query, query.owner, request.query_digest, active.name, ranked, complete=True)
+        await self._arranger.arrange(kept, request.wishes, active.space)
+        return kept
 
     async def _fill(self, kept: RankedList[Query], active: Collection) -> None:
         """Extend the first page's hits to the depth; what has been shown keeps its place."""
@@ -100,6 +123,15 @@ class Searcher:
         kept.ranked = Ranked(ids[:DEPTH], scores[:DEPTH])
         kept.complete = True
 
+    async def _read_page(
+        self, kept: RankedList[Query], offset: int, limit: int, active: Collection
+    ) -> tuple[Page, int]:
+        """The page from `offset` on, without a cursor, and the position after it."""
+        hits, position = await self._read_on(kept, offset, limit)
+        full = len(kept.ranked) >= DEPTH
+        facets, over = (kept.facets, len(kept.ranked)) if kept.facets is not None else ((), 0)
+        return Page(tuple(hits), "", len(kept.ranked), full, active.name, active.space, facets, over), position
+
     async def _read_on(self, kept: RankedList[Query], offset: int, limit: int) -> tuple[list[Hit], int]:
         """Up to `limit` hits from `offset` on that can still be shown, and the position after them."""
         hits: list[Hit] = []
@@ -107,10 +139,32 @@ class Searcher:
         while len(hits) < limit and position < len(kept.ranked):
             end = position + limit - len(hits)
             part = Ranked(kept.ranked.image_ids[position:end], kept.ranked.scores[position:end])
-            seen = await self._catalogue.records(kept.owner, part.image_ids)
-            hits += _hits(part, seen)
+            found = _hits(part, await self._catalogue.records(kept.owner, part.image_ids))
+            hits += found if kept.copies is None else await self._collapsed(kept, kept.copies, found)
             position += len(part)
         return hits, position
+
+    async def _collapsed(self, kept: RankedList[Query], copies: Copies, hits: Sequence[Hit]) -> list[Hit]:
+        """Those of the next hits that are no copies of a better one, with their own copies behind them."""
+        async with kept.changing:
+            await self._arranger.collapse(kept, [hit.image.image_id for hit in hits])
+        shown = [hit for hit in hits if hit.image.image_id not in copies.hidden]
+        behind = [image_id for hit in shown for image_id in copies.behind[hit.image.image_id]]
+        seen = await self._ranker.matching(kept.query, behind) if behind else set()
+        return [
+            replace(hit, duplicate_ids=tuple(i for i in copies.behind[hit.image.image_id] if i in seen))
+            for hit in shown
+        ]
+
+
+def _more(kept: RankedList[Query], position: int) -> bool:
+    """Whether there is a page after this position.
+
+    Past the depth the cursor is answered with an error of its own, not with an end that is none.
+    """
+    rest = kept.ranked.image_ids[position:]
+    hidden = kept.copies.hidden if kept.copies is not None else ()
+    return len(kept.ranked) >= DEPTH or any(image_id not in hidden for image_id in rest)
 
 
 def _passes(record: ImageRecord, wanted: SearchFilter) -> bool:

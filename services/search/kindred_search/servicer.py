@@ -94,10 +94,10 @@ class SearchServicer(search_pb2_grpc.SearchServiceServicer):
 
     async def Search(self, request: pb.SearchRequest, context: Any) -> pb.SearchResponse:
         wanted = await convert_search.search_request(request, self._classes.resolve)
-        return convert.page_pb(await self._searcher.search(wanted))
+        return convert_search.page_pb(await self._searcher.search(wanted))
 
     async def Collect(self, request: pb.CollectRequest, context: Any) -> AsyncIterator[pb.CollectResponse]:
-        asked, limit = await convert_search.collect_request(request, self._precision.resolve)
+        asked, limit = await convert_search.collect_request(request, self._classes.resolve)
         if request.among_ids:
             _bound(len(request.among_ids), convert_search.MAX_COLLECTED)
             ranked = await self._collector.among(asked, convert.image_ids(request.among_ids), limit)
@@ -118,14 +118,7 @@ class SearchServicer(search_pb2_grpc.SearchServiceServicer):
     async def ListLabels(self, request: pb.ListLabelsRequest, context: Any) -> pb.ListLabelsResponse:
         owner = convert.owner_of(request.principal)
         counted = await self._catalogue.read(reading.label_counts, owner)
-        return pb.ListLabelsResponse(
-            labels=[
-                pb.ListLabelsResponse.LabelCount(
-                    label_set=c.label_set, class_name=c.class_name, images=c.images, boxes=c.boxes
-                )
-                for c in counted
-            ]
-        )
+        return pb.ListLabelsResponse(labels=[convert.label_count_pb(count) for count in counted])
 
     async def AddLabelRequest(self, request: pb.AddLabelRequestRequest, context: Any) -> pb.AddLabelRequestResponse:
         return await self._label_requests.add(convert.owner_of(request.principal), request.class_name)

@@ -1,7 +1,7 @@
 import pytest
 
 from kindred_kit.errors import CursorInvalid, CursorStale, CursorTooDeep
-from kindred_search.cursors import DEPTH, Ranked, RankedLists, at_offset
+from kindred_search.cursors import DEPTH, Ranked, RankedList, RankedLists, at_offset
 
 HITS = Ranked(("a", "b"), (0.9, 0.8))
 
@@ -19,7 +19,7 @@ def make(clock: Clock | None = None, capacity: int = 10) -> RankedLists[str]:
 
 def test_a_cursor_finds_its_list_and_position() -> None:
     lists = make()
-    cursor = lists.add("query", "ann", "digest", "v1", HITS, 7)
+    cursor = lists.add(RankedList("query", "ann", "digest", "v1", HITS), 7)
     kept, offset = lists.find(cursor, "ann", "digest", "v1")
     assert (kept.query, kept.ranked, offset) == ("query", HITS, 7)
     assert lists.find(at_offset(cursor, 9), "ann", "digest", "v1")[1] == 9
@@ -27,7 +27,7 @@ def test_a_cursor_finds_its_list_and_position() -> None:
 
 def test_a_cursor_is_bound_to_account_query_and_index() -> None:
     lists = make()
-    cursor = lists.add("query", "ann", "digest", "v1", HITS, 1)
+    cursor = lists.add(RankedList("query", "ann", "digest", "v1", HITS), 1)
     with pytest.raises(CursorInvalid, match="account"):
         lists.find(cursor, "bob", "digest", "v1")
     with pytest.raises(CursorInvalid, match="query"):
@@ -40,7 +40,7 @@ def test_a_cursor_is_bound_to_account_query_and_index() -> None:
 def test_a_list_is_kept_a_quarter_of_an_hour() -> None:
     clock = Clock()
     lists = make(clock)
-    cursor = lists.add("query", "ann", "digest", "v1", HITS, 1)
+    cursor = lists.add(RankedList("query", "ann", "digest", "v1", HITS), 1)
     clock.now = 899
     assert lists.find(cursor, "ann", "digest", "v1")
     clock.now = 900
@@ -50,9 +50,9 @@ def test_a_list_is_kept_a_quarter_of_an_hour() -> None:
 
 def test_the_least_recently_used_list_goes_first() -> None:
     lists = make(capacity=2)
-    first, second = (lists.add(name, "ann", "d", "v1", HITS, 1) for name in ("one", "two"))
+    first, second = (lists.add(RankedList(name, "ann", "d", "v1", HITS), 1) for name in ("one", "two"))
     lists.find(first, "ann", "d", "v1")
-    lists.add("three", "ann", "d", "v1", HITS, 1)
+    lists.add(RankedList("three", "ann", "d", "v1", HITS), 1)
     assert lists.find(first, "ann", "d", "v1")[0].query == "one"
     with pytest.raises(CursorStale):
         lists.find(second, "ann", "d", "v1")
@@ -60,7 +60,7 @@ def test_the_least_recently_used_list_goes_first() -> None:
 
 def test_past_the_depth_has_an_error_of_its_own() -> None:
     lists = make()
-    cursor = lists.add("query", "ann", "d", "v1", HITS, DEPTH)
+    cursor = lists.add(RankedList("query", "ann", "d", "v1", HITS), DEPTH)
     with pytest.raises(CursorTooDeep):
         lists.find(cursor, "ann", "d", "v1")
 
@@ -73,6 +73,6 @@ def test_what_is_no_cursor_is_refused(cursor: str) -> None:
 
 def test_a_cursor_tells_nothing_and_cannot_be_guessed() -> None:
     lists = make()
-    cursors = {lists.add("query", "ann", "digest", "v1", HITS, 1) for _ in range(5)}
+    cursors = {lists.add(RankedList("query", "ann", "digest", "v1", HITS), 1) for _ in range(5)}
     assert len(cursors) == 5
     assert all("ann" not in cursor and "digest" not in cursor for cursor in cursors)

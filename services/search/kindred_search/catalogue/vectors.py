@@ -30,3 +30,11 @@ def stored_vectors(
     ids = [image_id for image_id in dict.fromkeys(image_ids) if image_id in found]
     values = np.frombuffer(b"".join(found[image_id] for image_id in ids), dtype=STORED_DTYPE)
     return ids, values.reshape(len(ids), -1) if ids else values.reshape(0, 0)
+
+
+def thumb_keys(connection: Connection, owner: str, image_ids: Sequence[str]) -> dict[str, str]:
+    """Thumbnail key of each of these that has one and that `owner` sees; at most 500 ids."""
+    query = select(images.c.image_id, images.c.thumb_key).where(
+        images.c.image_id.in_(image_ids), images.c.thumb_key != "", visible_image(owner)
+    )
+    return {row.image_id: row.thumb_key for row in connection.execute(query)}

@@ -134,6 +134,13 @@ class LanceDbStore:
             found = await query.to_arrow()
         return await asyncio.to_thread(_hits, found) if top_k > _LONGEST_WALK else _hits(found)
 
+    async def passing(self, collection: str, where: IndexFilter, limit: int) -> Sequence[str]:
+        table = await self._table(collection)
+        with _damage():
+            found = await table.query().where(to_sql(where)).select(["image_id"]).limit(limit).to_arrow()
+        ids: list[str] = found["image_id"].to_pylist()
+        return ids
+
     async def count(self, collection: str) -> int:
         table = await self._table(collection)
         with _damage():

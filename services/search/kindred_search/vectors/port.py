@@ -117,6 +117,10 @@ class VectorStore(Protocol):
         """
         ...
 
+    async def passing(self, collection: str, where: IndexFilter, limit: int) -> Sequence[str]:
+        """Image ids of up to `limit` rows that pass the filter, in no order; fewer only if no more pass."""
+        ...
+
     async def count(self, collection: str) -> int:
         """Rows in the collection. Raises InvalidArgument where there is no such collection."""
         ...
