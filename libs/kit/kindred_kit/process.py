@@ -27,6 +27,7 @@ class ProcessSettings(Settings):
     search_address: str = "127.0.0.1:7001"
     embedder_address: str = "127.0.0.1:7002"
     detector_address: str = "127.0.0.1:7003"
+    datasets_address: str = "127.0.0.1:7004"
     models_dir: Path = Path("triton_models")
     own_models_dir: Path | None = None
     """Model folders of the user's own, beside those of `models_dir`."""

@@ -42,7 +42,7 @@ class Collector:
         return await self._indexes.read(rank)
 
     async def among(self, asked: Question, image_ids: Sequence[str], limit: int) -> Ranked:
-        """The first `limit` of `image_ids` that pass, in their order, without scores. Raises InvalidArgument for terms."""
+        """The first `limit` of `image_ids` that pass, in their order, without scores. InvalidArgument for terms."""
         if asked.terms or asked.min_score is not None:
             raise InvalidArgument("a list of ids is filtered, not searched: it goes without terms and min_score")
         wanted = [i for i in dict.fromkeys(image_ids) if i not in asked.exclude_ids]

@@ -1,4 +1,4 @@
-"""The four services in one process, over real gRPC on Unix sockets.
+"""The five services in one process, over real gRPC on Unix sockets.
 
 Serialisation, deadlines, interceptors and status codes are those of a cluster; only the adapters differ.
 """
@@ -9,29 +9,33 @@ import socket
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Protocol
 
 import grpc
 from sqlalchemy import Engine
 
+import kindred_datasets.app
 import kindred_detector.app
 import kindred_embedder.app
 import kindred_gateway.app
 import kindred_search.app
+from kindred_datasets.settings import BUILD_DEADLINE, DatasetSettings
 from kindred_detector.settings import DetectorSettings
 from kindred_embedder.settings import EmbedderSettings
 from kindred_gateway.settings import GatewaySettings
 from kindred_kit.adapters.file_references import FileReferences
 from kindred_kit.adapters.object_store import ObjectBlobStore
 from kindred_kit.adapters.onnx_inference import OnnxInference
+from kindred_kit.adapters.sql import open_engine
 from kindred_kit.adapters.sqlite_bus import SqliteBus
 from kindred_kit.models import ModelSet
 from kindred_kit.ports.blobs import BlobStore
 from kindred_kit.ports.bus import Bus
 from kindred_kit.ports.inference import Inference
 from kindred_kit.rpc import RpcServer, open_channel
+from kindred_kit.rpc.client import DEFAULT_DEADLINE
 from kindred_kit.rpc.server import Registration
-from kindred_search.catalogue.engine import open_engine
 from kindred_search.settings import SearchSettings
 from kindred_search.vectors.lancedb_store import LanceDbStore
 from kindred_search.vectors.port import VectorStore
@@ -46,6 +50,7 @@ class Adapters:
     """Everything that the services need from outside, made once and shared."""
 
     engine: Engine
+    datasets_engine: Engine
     vectors: VectorStore
     bus: Bus
     blobs: BlobStore
@@ -134,6 +139,19 @@ class Standalone:
         await self._run(detector)
         await self._serve("detector", detector.registrations)
 
+        datasets = await kindred_datasets.app.build(
+            # the directory has one owner: what an earlier one left is taken up at once
+            DatasetSettings(datasets_work_dir=self._ownership.directory.work, datasets_replica="standalone"),
+            kindred_datasets.app.Adapters(
+                adapters.datasets_engine,
+                adapters.blobs,
+                embedder=await self._channel("embedder", BUILD_DEADLINE),
+                search=await self._channel("search", BUILD_DEADLINE),
+            ),
+        )
+        await self._run(datasets)
+        await self._serve("datasets", datasets.registrations)
+
         gateway = await kindred_gateway.app.build(
             GatewaySettings(),
             kindred_gateway.app.Adapters(
@@ -158,13 +176,16 @@ class Standalone:
         self._stack.push_async_callback(blobs.aclose)
         inference = OnnxInference({model.name: model.onnx_path for model in models})
         self._stack.push_async_callback(inference.aclose)
-        engine = open_engine(f"sqlite:///{directory.catalogue}")
+        engine, datasets_engine = [
+            open_engine(f"sqlite:///{path}") for path in (directory.catalogue, directory.datasets)
+        ]
         self._stack.callback(engine.dispose)
+        self._stack.callback(datasets_engine.dispose)
         vectors = LanceDbStore(directory.index)
         self._stack.push_async_callback(vectors.aclose)
         bus = SqliteBus(directory.bus)
         self._stack.push_async_callback(bus.aclose)
-        return Adapters(engine, vectors, bus, blobs, inference, models)
+        return Adapters(engine, datasets_engine, vectors, bus, blobs, inference, models)
 
     async def _serve(self, name: str, registrations: Sequence[Registration]) -> None:
         server = RpcServer(name, registrations)
@@ -175,7 +196,7 @@ class Standalone:
         self._stack.push_async_callback(app.aclose)
         await app.start()
 
-    async def _channel(self, name: str) -> grpc.aio.Channel:
-        channel = open_channel(self.info.address(name))
+    async def _channel(self, name: str, deadline: timedelta = DEFAULT_DEADLINE) -> grpc.aio.Channel:
+        channel = open_channel(self.info.address(name), deadline)
         self._stack.push_async_callback(channel.close)
         return channel

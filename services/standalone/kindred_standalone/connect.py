@@ -13,6 +13,7 @@ import grpc
 import httpx
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from kindred.datasets.v1.datasets_pb2_grpc import DatasetServiceStub
 from kindred.detector.v1.detector_pb2_grpc import DetectorServiceStub
 from kindred.embedder.v1.embedder_pb2_grpc import EmbedderServiceStub
 from kindred.search.v1 import search_pb2 as pb
@@ -26,6 +27,7 @@ from kindred_standalone.settings import StandaloneSettings
 
 if TYPE_CHECKING:
     # exist for type checkers alone
+    from kindred.datasets.v1.datasets_pb2_grpc import DatasetServiceAsyncStub
     from kindred.detector.v1.detector_pb2_grpc import DetectorServiceAsyncStub
     from kindred.embedder.v1.embedder_pb2_grpc import EmbedderServiceAsyncStub
     from kindred.search.v1.search_pb2_grpc import SearchServiceAsyncStub
@@ -56,6 +58,7 @@ class Node:
     search: SearchServiceAsyncStub
     embedder: EmbedderServiceAsyncStub
     detector: DetectorServiceAsyncStub
+    datasets: DatasetServiceAsyncStub
     http: httpx.AsyncClient
 
 
@@ -173,9 +176,9 @@ async def _enter(
 @asynccontextmanager
 async def _node(owner: OwnerInfo, *, is_owner: bool) -> AsyncIterator[Node]:
     async with AsyncExitStack() as stack:
-        search, embedder, detector = [
+        search, embedder, detector, datasets = [
             await stack.enter_async_context(open_channel(owner.address(name)))
-            for name in ("search", "embedder", "detector")
+            for name in ("search", "embedder", "detector", "datasets")
         ]
         transport = httpx.AsyncHTTPTransport(uds=owner.socket("gateway"))
         http = await stack.enter_async_context(
@@ -187,6 +190,7 @@ async def _node(owner: OwnerInfo, *, is_owner: bool) -> AsyncIterator[Node]:
             SearchServiceStub(search),
             EmbedderServiceStub(embedder),
             DetectorServiceStub(detector),
+            DatasetServiceStub(datasets),
             http,
         )
 

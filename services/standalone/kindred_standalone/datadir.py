@@ -4,8 +4,10 @@
     owner.json     who owns it now and where its sockets are
     catalogue.db   the truth (SQLite)
     bus.db         the event log (SQLite)
+    datasets.db    data sets and their jobs (SQLite)
     index/         the vector index, a projection of the catalogue (LanceDB)
-    blobs/         thumbnails, uploads, images that came over HTTP
+    blobs/         thumbnails, uploads, images that came over HTTP, archives of data sets
+    work/          archives that are being written
 
 The sockets lie elsewhere, in a private directory with a short name: a Unix socket's path may have 107 bytes, and a data
 directory's name can be longer.
@@ -30,7 +32,6 @@ import platformdirs
 from kindred_standalone.errors import DataDirectoryUnusable, GalleryMissing
 from kindred_standalone.text import printable_path
 
-SERVICES = ("embedder", "detector", "search", "gateway")
 _MAX_SOCKET_PATH_BYTES = 107
 _LONGEST_SOCKET_NAME = "/kindred-xxxxxxxx/embedder.sock"
 
@@ -68,6 +69,14 @@ class DataDirectory:
     @property
     def bus(self) -> Path:
         return self.root / "bus.db"
+
+    @property
+    def datasets(self) -> Path:
+        return self.root / "datasets.db"
+
+    @property
+    def work(self) -> Path:
+        return self.root / "work"
 
     @property
     def index(self) -> Path:
