@@ -16,7 +16,7 @@ _SHOWN_FAILURES = 50
 _SHOWN_FACETS = 15
 _RANKED_HITS = 1_000
 """No more are counted."""
-_COPIES_COLUMNS = 9
+_COPIES_COLUMNS = 19
 _LEAST_PATH_COLUMNS = 24
 _OTHER_COLUMNS = 50
 """What rank, score, most labels and the lines take of a terminal's width."""
