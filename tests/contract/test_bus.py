@@ -123,3 +123,13 @@ async def test_a_broken_file_is_unavailable(tmp_path: Path) -> None:
     with pytest.raises(Unavailable):
         await bus.publish(TOPIC, outgoing("a"))
     await bus.aclose()
+
+
+async def test_what_was_published_is_counted_also_when_it_is_gone(bus: Bus) -> None:
+    assert await bus.published(TOPIC) == 0
+    await bus.publish(TOPIC, outgoing("a", "b"))
+    consumer = await bus.consumer(TOPIC, "g")
+    await consumer.commit(await consumer.poll(10, 2.0))
+    await bus.publish(TOPIC, outgoing("c"))
+    assert await bus.published(TOPIC) == 3
+    assert await bus.published("another") == 0

@@ -80,6 +80,9 @@ class FusedBus:
     async def publish(self, topic: str, messages: Sequence[OutgoingMessage]) -> None:
         await self._fuse.around("publish", lambda: self._inner.publish(topic, messages))
 
+    async def published(self, topic: str) -> int:
+        return await self._inner.published(topic)
+
     async def consumer(self, topic: str, group: str) -> Consumer:
         return FusedConsumer(await self._inner.consumer(topic, group), self._fuse)
 

@@ -61,6 +61,9 @@ class MemoryBus:
         for message in messages:
             log.append(Message(topic, message.key, message.payload, dict(message.headers), 0, len(log)))
 
+    async def published(self, topic: str) -> int:
+        return len(self.topics.get(topic, []))
+
     async def consumer(self, topic: str, group: str) -> "MemoryConsumer":
         return MemoryConsumer(self, topic, group)
 

@@ -115,6 +115,13 @@ class UnknownLabel(KindredError):
     status = Status.UNPROCESSABLE
 
 
+class PrecisionUnavailable(KindredError):
+    """Nobody has measured from which score on these labels are so precise."""
+
+    code = "precision_unavailable"
+    status = Status.UNPROCESSABLE
+
+
 class CursorInvalid(KindredError):
     code = "cursor_invalid"
     status = Status.MALFORMED

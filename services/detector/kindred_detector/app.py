@@ -9,6 +9,7 @@ import grpc
 from kindred.detector.v1 import detector_pb2, detector_pb2_grpc
 from kindred.search.v1 import search_pb2_grpc
 from kindred_detector.detection import Detector
+from kindred_detector.relabelling import Relabeller
 from kindred_detector.servicer import DetectorServicer
 from kindred_detector.settings import DetectorSettings
 from kindred_detector.worker import LabelWorker
@@ -61,9 +62,16 @@ async def build(settings: DetectorSettings, adapters: Adapters) -> DetectorApp:
     detector = Detector(models, adapters.inference, pool, settings.limits)
     workers = _workers(settings, adapters, detector, cores)
     name = detector_pb2.DESCRIPTOR.services_by_name["DetectorService"].full_name
-    servicer = DetectorServicer(detector, adapters.blobs, workers)
+    servicer = DetectorServicer(detector, adapters.blobs, workers, _relabeller(adapters, detector, cores))
     registration = Registration(name, servicer, detector_pb2_grpc.add_DetectorServiceServicer_to_server)
     return DetectorApp([registration], workers, pool)
+
+
+def _relabeller(adapters: Adapters, detector: Detector, cores: int) -> Relabeller | None:
+    if adapters.search is None:
+        return None
+    # one more than there are cores: the next image is decoded while the others are looked at
+    return Relabeller(detector, adapters.blobs, search_pb2_grpc.SearchServiceStub(adapters.search), cores + 1)
 
 
 def _workers(settings: DetectorSettings, adapters: Adapters, detector: Detector, cores: int) -> list[Worker]:

@@ -15,10 +15,18 @@ def options_of(request: pb.DetectRequest) -> DetectOptions:
         max_detections=request.max_detections or DEFAULT_DETECTIONS,
         classes=frozenset(request.classes),
         nms_iou=request.nms_iou if request.HasField("nms_iou") else None,
-        # through float32 a scale of 1.2 is 1.2000000477
-        augmentation=Augmentation(request.augmentation.flip, tuple(round(s, 4) for s in request.augmentation.scales)),
+        augmentation=_augmentation(request.augmentation),
         models=tuple(request.models),
     )
+
+
+def relabel_options_of(request: pb.RelabelRequest) -> DetectOptions:
+    return DetectOptions(augmentation=_augmentation(request.augmentation), models=tuple(request.models))
+
+
+def _augmentation(said: pb.Augmentation) -> Augmentation:
+    # through float32 a scale of 1.2 is 1.2000000477
+    return Augmentation(said.flip, tuple(round(scale, 4) for scale in said.scales))
 
 
 def detections_of(detected: DetectedImage) -> list[pb.Detection]:

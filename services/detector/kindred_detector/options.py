@@ -1,11 +1,12 @@
 """What a caller may ask of a detection."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from kindred_detector.views import Augmentation
 from kindred_kit.errors import InvalidArgument, UnknownLabel
 from kindred_kit.models import ModelManifest, class_key, closest_classes
+from kindred_kit.models.runs import Run
 
 DEFAULT_DETECTIONS, MAX_DETECTIONS = 100, 300
 MAX_MODELS = 3
@@ -53,6 +54,11 @@ class DetectOptions:
                 f"models of label sets {' and '.join(sets)} can't be fused: ask for each alone", pointer="/models"
             )
         return chosen
+
+    def run(self, models: Sequence[ModelManifest]) -> Run:
+        """How labels that `models` make are known."""
+        names = tuple(f"{model.name}/{model.version}" for model in models)
+        return Run(names, self.augmentation.flip, tuple(self.augmentation.scales))
 
     def class_ids(self, model: ModelManifest, models: Iterable[ModelManifest]) -> frozenset[int] | None:
         """Ids of `classes`, None for all. Raises UnknownLabel, naming the closest classes of all `models`."""

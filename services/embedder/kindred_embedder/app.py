@@ -8,6 +8,7 @@ import grpc
 
 from kindred.embedder.v1 import embedder_pb2, embedder_pb2_grpc
 from kindred.search.v1 import search_pb2_grpc
+from kindred_embedder.backlog import EmbeddingBacklog
 from kindred_embedder.images import ImageEmbedder
 from kindred_embedder.servicer import EmbedderServicer
 from kindred_embedder.settings import EmbedderSettings
@@ -58,10 +59,11 @@ async def build(settings: EmbedderSettings, adapters: Adapters) -> EmbedderApp:
     cores = settings.cores or available_cores()
     pool = ThreadPoolExecutor(cores, thread_name_prefix="pixels")
     images = ImageEmbedder(space.image, adapters.inference, pool, settings.limits)
-    servicer = EmbedderServicer(settings, space, images, TextEmbedder(space.text, adapters.inference), adapters.blobs)
-    worker = EmbedderWorker(
-        space, images, adapters.blobs, search_pb2_grpc.SearchServiceStub(adapters.search), settings.thumb_side_px
-    )
+    search = search_pb2_grpc.SearchServiceStub(adapters.search)
+    worker = EmbedderWorker(space, images, adapters.blobs, search, settings.thumb_side_px)
+    backlog = EmbeddingBacklog(worker, space.name, search, 2 * cores)
+    texts = TextEmbedder(space.text, adapters.inference)
+    servicer = EmbedderServicer(settings, space, images, texts, adapters.blobs, backlog)
     loop = Worker(
         # while one image of each core computes, another is being decoded and a third one written
         WorkerSettings(settings.topic, settings.group, concurrency=3 * cores),

@@ -1,11 +1,13 @@
 """gRPC edge of the embedder."""
 
+from collections.abc import AsyncIterator
 from typing import Any, TypeAlias
 
 import grpc
 
 from kindred.embedder.v1 import embedder_pb2 as pb
 from kindred.embedder.v1 import embedder_pb2_grpc
+from kindred_embedder.backlog import EmbeddingBacklog
 from kindred_embedder.convert import embedding_message, region_of
 from kindred_embedder.images import ImageEmbedder
 from kindred_embedder.settings import EmbedderSettings
@@ -20,13 +22,20 @@ Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
 class EmbedderServicer(embedder_pb2_grpc.EmbedderServiceServicer):
     def __init__(
-        self, settings: EmbedderSettings, space: Space, images: ImageEmbedder, texts: TextEmbedder, blobs: BlobStore
+        self,
+        settings: EmbedderSettings,
+        space: Space,
+        images: ImageEmbedder,
+        texts: TextEmbedder,
+        blobs: BlobStore,
+        backlog: EmbeddingBacklog,
     ) -> None:
         self._settings = settings
         self._space = space
         self._images = images
         self._texts = texts
         self._blobs = blobs
+        self._backlog = backlog
 
     async def EmbedText(self, request: pb.EmbedTextRequest, context: Context) -> pb.EmbedTextResponse:
         if len(request.texts) > self._settings.max_texts:
@@ -65,3 +74,9 @@ class EmbedderServicer(embedder_pb2_grpc.EmbedderServiceServicer):
             max_text_tokens=text.max_text_tokens,
             label_set=image.label_set,
         )
+
+    async def EmbedBacklog(
+        self, request: pb.EmbedBacklogRequest, context: Context
+    ) -> AsyncIterator[pb.EmbedBacklogProgress]:
+        async for progress in self._backlog.run():
+            yield progress

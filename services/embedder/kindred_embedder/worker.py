@@ -1,7 +1,5 @@
 """Events of accepted images -> embeddings and labels in the catalogue, thumbnails in the object store."""
 
-import asyncio
-import hashlib
 import time
 
 from kindred.events.v1 import events_pb2 as events
@@ -10,7 +8,8 @@ from kindred.search.v1 import search_pb2_grpc
 from kindred_embedder.convert import embedding_message
 from kindred_embedder.images import EmbeddedImage, ImageEmbedder
 from kindred_embedder.space import Space
-from kindred_kit.errors import BlobNotFound, ImageChanged, ImageMissing, KindredError
+from kindred_kit.errors import KindredError
+from kindred_kit.image_bytes import image_bytes
 from kindred_kit.models.convert import detection_messages
 from kindred_kit.ports.blobs import BlobStore
 from kindred_kit.telemetry import STAGE_SECONDS
@@ -37,7 +36,7 @@ class EmbedderWorker:
         """Idempotent by (image_id, model version): the catalogue overwrites, or ignores what is stale."""
         if event.kind != events.ImageEvent.KIND_INGESTED:
             return  # a deletion leaves nothing to compute
-        data = await self._bytes_of(event)
+        data = await image_bytes(self._blobs, event.image_id, event.blob_key)
         embedded = await self._images.embed(data, thumb_side_px=self._thumb_side_px)
         started = time.perf_counter()
         thumb_key = f"thumbs/{event.image_id[:2]}/{event.image_id}.jpg"
@@ -49,16 +48,6 @@ class EmbedderWorker:
         """Tell the catalogue why this image can never be found."""
         failure = pb.Failure(code=error.code, detail=error.detail)
         await self._search.PutFailure(pb.PutFailureRequest(image_id=event.image_id, seq=event.seq, failure=failure))
-
-    async def _bytes_of(self, event: events.ImageEvent) -> bytes:
-        try:
-            data = await self._blobs.get(event.blob_key)
-        except BlobNotFound as error:
-            raise ImageMissing(f"the image's bytes are gone: {error.detail}") from None
-        # A referenced file may have changed since it was accepted; a stored object may have rotted.
-        if await asyncio.to_thread(_sha256, data) != event.image_id:
-            raise ImageChanged("the file has changed since it was accepted; index it again")
-        return data
 
     def _derived(self, event: events.ImageEvent, embedded: EmbeddedImage, thumb_key: str) -> pb.PutDerivedRequest:
         model = self._space.image
@@ -78,7 +67,3 @@ class EmbedderWorker:
                 detections=detection_messages(embedded.boxes, model.classes),
             )
         return request
-
-
-def _sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()

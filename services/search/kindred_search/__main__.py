@@ -12,7 +12,8 @@ from kindred_search.vectors.lancedb_store import LanceDbStore
 
 async def main() -> None:
     process = ProcessSettings()
-    settings = SearchSettings(label_sets=load_models(process).label_sets)
+    models = load_models(process)
+    settings = SearchSettings(label_sets=models.label_sets, calibration_files=models.calibration_files)
     async with AsyncExitStack() as stack:
         engine = open_engine(settings.database_url)
         stack.callback(engine.dispose)

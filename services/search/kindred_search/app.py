@@ -18,6 +18,7 @@ from kindred_search.collecting import Collector
 from kindred_search.cursors import RankedLists
 from kindred_search.indexes import Indexes
 from kindred_search.ingest import Ingest
+from kindred_search.precision import Calibrations, Precision
 from kindred_search.projector import Projector
 from kindred_search.ranking import Query, Ranker
 from kindred_search.reindex import Reindexer
@@ -25,6 +26,7 @@ from kindred_search.relay import Relay
 from kindred_search.searching import Searcher
 from kindred_search.servicer import SearchServicer
 from kindred_search.settings import SearchSettings
+from kindred_search.strays import drop_strays
 from kindred_search.vectors.port import VectorStore
 
 
@@ -42,6 +44,8 @@ class Adapters:
 class App:
     registrations: Sequence[Registration]
     catalogue: Catalogue
+    vectors: VectorStore
+    indexes: Indexes
     relay: Relay
     projector: Projector
     reindexer: Reindexer
@@ -50,7 +54,9 @@ class App:
     async def start(self) -> None:
         """Bring the schema up to date, find the index, begin to publish and to project."""
         await self.catalogue.open()
+        await drop_strays(self.catalogue, self.vectors)
         await self.projector.open()
+        await self.relay.open()
         self.tasks.start(self.relay.run(), "relay")
         self.tasks.start(self.projector.run(), "projector")
         self.tasks.start(self.projector.run_index_builds(), "index-builds")
@@ -81,6 +87,8 @@ async def build(settings: SearchSettings, adapters: Adapters) -> App:
     lists: RankedLists[Query] = RankedLists(settings.ranked_list_ttl.total_seconds(), settings.ranked_lists)
     arranger = Arranger(catalogue, Collapser(catalogue, adapters.blobs))
     ranker = Ranker(catalogue, adapters.vectors, projector.replace_damaged)
+    classes = Classes(catalogue, settings.label_sets)
+    calibrations = Calibrations(settings.calibrations_dir, settings.calibration_files)
     servicer = SearchServicer(
         catalogue=catalogue,
         vectors=adapters.vectors,
@@ -89,8 +97,11 @@ async def build(settings: SearchSettings, adapters: Adapters) -> App:
         searcher=Searcher(catalogue, ranker, arranger, indexes, lists),
         collector=Collector(catalogue, ranker, indexes),
         reindexer=reindexer,
-        classes=Classes(catalogue, settings.label_sets),
+        classes=classes,
+        precision=Precision(catalogue, classes, calibrations),
     )
     name = search_pb2.DESCRIPTOR.services_by_name["SearchService"].full_name
     registration = Registration(name, servicer, search_pb2_grpc.add_SearchServiceServicer_to_server)
-    return App([registration], catalogue, relay, projector, reindexer, BackgroundTasks("search"))
+    return App(
+        [registration], catalogue, adapters.vectors, indexes, relay, projector, reindexer, BackgroundTasks("search")
+    )

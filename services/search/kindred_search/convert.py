@@ -32,6 +32,7 @@ from kindred_search.mixing import unit
 
 _IMAGE_ID = re.compile(r"[0-9a-f]{64}")
 _WORD = re.compile(r"[a-z0-9][a-z0-9._+-]{0,31}")
+_MAX_RUN = 400
 _MAX_TEXT = 10_000
 """Characters of a free text such as a copyright notice; the rest is cut."""
 
@@ -123,9 +124,25 @@ def _label_run(run: pb.PutDerivedRequest.Labels) -> LabelRun:
         if not 0 <= d.score <= 1:
             raise InvalidArgument("a detection's score lies between 0 and 1")
         box = (d.box.x_min, d.box.y_min, d.box.x_max, d.box.y_max)
+        model_name, model_version = _models(run, d.model)
         place = (d.class_id, d.class_name, d.score, box, d.source or "single", max(d.agreement, 1))
-        found.append(Detection(name, run.model_name, run.model_version, *place))
-    return LabelRun(name, tuple(found))
+        found.append(Detection(name, model_name, model_version, *place))
+    return LabelRun(name, tuple(found), _run(run), bool(run.run))
+
+
+def _run(said: pb.PutDerivedRequest.Labels) -> str:
+    run = said.run or f"{said.model_name}/{said.model_version}"
+    if len(run) > _MAX_RUN:
+        raise InvalidArgument(f"the name of a run of models has at most {_MAX_RUN} characters")
+    return run
+
+
+def _models(run: pb.PutDerivedRequest.Labels, seen_by: str) -> tuple[str, str]:
+    """Names and versions of the models that saw a detection; without any of its own, those of the run."""
+    parts = [model.rpartition("/") for model in seen_by.split("+") if model]
+    if not parts:
+        return run.model_name, run.model_version
+    return "+".join(name for name, _, _ in parts), "+".join(version for _, _, version in parts)
 
 
 def failure(said: pb.Failure) -> Failure:

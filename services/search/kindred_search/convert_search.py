@@ -27,8 +27,11 @@ _MAX_FILTER_DEPTH = 4
 _MAX_VALUES = 200
 _MAX_DIGEST = 200
 
-ResolveClass = Callable[[str, str], Awaitable[tuple[str, int]]]
-"""(label set, class name) -> class id; raises UnknownLabel."""
+ResolveClass = Callable[[str, str, float], Awaitable[tuple[str, int, float]]]
+"""(label set, class name, min_precision) -> label set, class id and lowest score (0 without a precision).
+
+Raises UnknownLabel, PrecisionUnavailable.
+"""
 
 _TEXT_FIELDS = {"license", "origin", "format"}
 _NUMBER_FIELDS = {"width", "height", "ingested_at_ms"}
@@ -159,17 +162,19 @@ async def _branch(said: pb.Filter, resolve: ResolveClass, pointer: str) -> Searc
 async def _label(term: pb.LabelTerm, resolve: ResolveClass, pointer: str) -> LabelTerm:
     if not 0 <= term.min_score <= 1:
         raise InvalidFilter("min_score of a label lies between 0 and 1", pointer=f"{pointer}/min_score")
+    if not 0 <= term.min_precision <= 1:
+        raise InvalidFilter("min_precision of a label lies between 0 and 1", pointer=f"{pointer}/min_precision")
     count = term.min_count or 1
     if not 1 <= count <= labels.MAX_COUNT:
         raise InvalidFilter(f"min_count lies between 1 and {labels.MAX_COUNT}", pointer=f"{pointer}/min_count")
     try:
         if term.label_set:
             labels.require_label_set(term.label_set)
-        label_set, class_id = await resolve(term.label_set, term.class_name)
+        label_set, class_id, known_score = await resolve(term.label_set, term.class_name, term.min_precision)
     except KindredError as error:
         error.pointer = pointer
         raise
-    return LabelTerm(label_set, class_id, term.class_name, term.min_score, count)
+    return LabelTerm(label_set, class_id, term.class_name, max(term.min_score, known_score), count)
 
 
 def _condition(said: pb.Condition, parent: str) -> Condition:

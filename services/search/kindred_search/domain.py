@@ -123,10 +123,16 @@ class ViewEmbedding:
 
 @dataclass(frozen=True, slots=True)
 class LabelRun:
-    """All that one model version found of one label set; replaces what stood there."""
+    """All that one run found of one label set; replaces what stood there.
+
+    `run`: the models (name/version) and further looks. `asked`: by a relabelling, which labels of ingest that come late
+    do not replace.
+    """
 
     label_set: str
     detections: tuple[Detection, ...]
+    run: str
+    asked: bool
 
 
 @dataclass(frozen=True, slots=True)

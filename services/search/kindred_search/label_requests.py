@@ -1,11 +1,12 @@
 """Requests for classes that no label set has: what was typed is cleaned, known classes are not counted."""
 
 from kindred.search.v1 import search_pb2 as pb
+from kindred_kit.clock import now_ms
 from kindred_kit.errors import InvalidArgument
 from kindred_kit.imaging.rights import clean_text
 from kindred_kit.models.classes import class_key
 from kindred_search.catalogue import label_requests
-from kindred_search.catalogue.catalogue import Catalogue, now_ms
+from kindred_search.catalogue.catalogue import Catalogue
 from kindred_search.classes import Classes
 
 MAX_CLASS_CHARS = 100

@@ -101,6 +101,8 @@ class Projector:
             FALLBACKS.labels("search", "index_rebuilt").inc()
             self._log.warning("the index has lost rows and is filled again", held=held, expected=expected)
             await self._catalogue.write(projecting.mark_all_dirty)
+        elif held > await self._catalogue.read(projecting.most_rows):
+            raise IndexDamaged("it holds images that the catalogue does not know")
 
     async def replace_damaged(self, error: IndexDamaged, name: str | None = None) -> None:
         """Search a new, empty generation instead of the damaged one, and project all images into it.

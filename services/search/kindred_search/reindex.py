@@ -5,14 +5,24 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import timedelta
 
-from kindred_kit.errors import Unavailable
+from sqlalchemy import Connection
+
+from kindred_kit.clock import now_ms
+from kindred_kit.context import current_request_id
+from kindred_kit.errors import SpaceMismatch, Unavailable
 from kindred_kit.telemetry import get_logger
-from kindred_search.catalogue import collections, projecting
+from kindred_search.catalogue import backlog, collections, projecting
 from kindred_search.catalogue.catalogue import Catalogue
 from kindred_search.domain import Collection
 from kindred_search.indexes import Indexes
 from kindred_search.projector import BATCH, Projector
 from kindred_search.vectors.port import VectorStore
+
+
+def _activate(connection: Connection, new: Collection, old: Collection | None, request_id: str, now_ms: int) -> None:
+    collections.activate(connection, new)
+    if old is None or old.space != new.space:
+        backlog.wait_again(connection, new.space, request_id, now_ms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +48,11 @@ class Reindexer:
         self._dropping: set[asyncio.Task[None]] = set()
         self._log = get_logger("search")
 
-    async def run(self) -> AsyncIterator[Progress]:
-        """Rebuild and report. Raises Unavailable while another reindex runs."""
+    async def run(self, space: str = "") -> AsyncIterator[Progress]:
+        """Rebuild and report; `space`: what is searched from then on, empty: what is searched now.
+
+        Raises Unavailable while another reindex runs, SpaceMismatch where no image is embedded into the space.
+        """
         if self._running.locked():
             raise Unavailable("a reindex is running already")
         async with self._running:
@@ -47,8 +60,9 @@ class Reindexer:
             if active is None:
                 yield Progress(0, 0, True, self._indexes.version)
                 return
-            total = await self._catalogue.read(projecting.embedded_count, active.space)
-            new = await self._begin(active)
+            space = space or active.space
+            total = await self._catalogue.read(projecting.embedded_count, space)
+            new = await self._begin(active, space)
             try:
                 async for done in self._fill(new):
                     yield Progress(done, max(total, done), False, active.name)
@@ -65,9 +79,14 @@ class Reindexer:
             task.cancel()
         await asyncio.gather(*self._dropping, return_exceptions=True)
 
-    async def _begin(self, active: Collection) -> Collection:
+    async def _begin(self, active: Collection, space: str) -> Collection:
+        dimension = await self._catalogue.read(projecting.dimension_of, space)
+        if dimension is None and space != active.space:
+            raise SpaceMismatch(f"no image is embedded into {space!r} yet; embed them first:  kindred reindex --embed")
         async with self._projector.write_lock:
-            new = await self._catalogue.write(collections.begin_generation, active.space, active.view, active.dimension)
+            new = await self._catalogue.write(
+                collections.begin_generation, space, active.view, dimension or active.dimension
+            )
             await self._vectors.create(new.name, new.dimension)
             self._indexes.building = new  # from here on the projector writes every change to both
         return new
@@ -88,8 +107,9 @@ class Reindexer:
     async def _swap(self, new: Collection) -> None:
         async with self._projector.write_lock:
             await self._vectors.optimize(new.name)
-            await self._catalogue.write(collections.activate, new)
+            await self._catalogue.write(_activate, new, self._indexes.active, current_request_id(), now_ms())
             self._indexes.active, self._indexes.building = new, None
+        self._projector.notify()
         self._log.info("reindexed", index_version=new.name)
         task = asyncio.create_task(self._drop_later())
         self._dropping.add(task)

@@ -3,9 +3,11 @@
 import asyncio
 from datetime import timedelta
 
+from kindred_kit.clock import now_ms
+from kindred_kit.context import current_request_id
 from kindred_kit.ports.bus import Bus, OutgoingMessage
 from kindred_kit.telemetry import FALLBACKS, get_logger
-from kindred_search.catalogue import outbox
+from kindred_search.catalogue import backlog, outbox
 from kindred_search.catalogue.catalogue import Catalogue
 
 TOPIC = "images.v1"
@@ -22,6 +24,15 @@ class Relay:
         self._wake = asyncio.Event()
         self._draining = asyncio.Lock()
         self._log = get_logger("search")
+
+    async def open(self) -> None:
+        """A log that nothing was ever written to is not the one that waiting images were published on: it was lost."""
+        if await self._bus.published(TOPIC):
+            return
+        count = await self._catalogue.write(backlog.publish_stored, current_request_id(), now_ms())
+        if count:
+            FALLBACKS.labels("search", "events_lost").inc()
+            self._log.warning("the event log is new; images that wait are published again", images=count)
 
     def notify(self) -> None:
         """There is something in the outbox."""

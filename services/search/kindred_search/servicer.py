@@ -6,7 +6,7 @@ from typing import Any
 from kindred.search.v1 import search_pb2 as pb
 from kindred.search.v1 import search_pb2_grpc
 from kindred_kit.errors import InvalidArgument
-from kindred_search import convert, convert_search
+from kindred_search import backlog, convert, convert_search
 from kindred_search.catalogue import reading
 from kindred_search.catalogue.catalogue import Catalogue
 from kindred_search.classes import Classes
@@ -15,6 +15,7 @@ from kindred_search.domain import WHOLE
 from kindred_search.indexes import Indexes
 from kindred_search.ingest import Ingest
 from kindred_search.label_requests import LabelRequests
+from kindred_search.precision import Precision
 from kindred_search.reindex import Reindexer
 from kindred_search.searching import Searcher
 from kindred_search.vectors.port import VectorStore
@@ -35,6 +36,7 @@ class SearchServicer(search_pb2_grpc.SearchServiceServicer):
         collector: Collector,
         reindexer: Reindexer,
         classes: Classes,
+        precision: Precision,
     ) -> None:
         self._catalogue = catalogue
         self._vectors = vectors
@@ -44,6 +46,7 @@ class SearchServicer(search_pb2_grpc.SearchServiceServicer):
         self._collector = collector
         self._reindexer = reindexer
         self._classes = classes
+        self._precision = precision
         self._label_requests = LabelRequests(catalogue, classes)
 
     async def AcceptImages(self, request: pb.AcceptImagesRequest, context: Any) -> pb.AcceptImagesResponse:
@@ -93,11 +96,11 @@ class SearchServicer(search_pb2_grpc.SearchServiceServicer):
         return pb.ResolvePrefixResponse(image_ids=found)
 
     async def Search(self, request: pb.SearchRequest, context: Any) -> pb.SearchResponse:
-        wanted = await convert_search.search_request(request, self._classes.resolve)
+        wanted = await convert_search.search_request(request, self._precision.resolve)
         return convert_search.page_pb(await self._searcher.search(wanted))
 
     async def Collect(self, request: pb.CollectRequest, context: Any) -> AsyncIterator[pb.CollectResponse]:
-        asked, limit = await convert_search.collect_request(request, self._classes.resolve)
+        asked, limit = await convert_search.collect_request(request, self._precision.resolve)
         if request.among_ids:
             _bound(len(request.among_ids), convert_search.MAX_COLLECTED)
             ranked = await self._collector.among(asked, convert.image_ids(request.among_ids), limit)
@@ -120,6 +123,12 @@ class SearchServicer(search_pb2_grpc.SearchServiceServicer):
         counted = await self._catalogue.read(reading.label_counts, owner)
         return pb.ListLabelsResponse(labels=[convert.label_count_pb(count) for count in counted])
 
+    async def GetLabelThresholds(
+        self, request: pb.GetLabelThresholdsRequest, context: Any
+    ) -> pb.GetLabelThresholdsResponse:
+        convert.owner_of(request.principal)
+        return await self._precision.answer(request)
+
     async def AddLabelRequest(self, request: pb.AddLabelRequestRequest, context: Any) -> pb.AddLabelRequestResponse:
         return await self._label_requests.add(convert.owner_of(request.principal), request.class_name)
 
@@ -127,6 +136,9 @@ class SearchServicer(search_pb2_grpc.SearchServiceServicer):
         self, request: pb.ListLabelRequestsRequest, context: Any
     ) -> pb.ListLabelRequestsResponse:
         return await self._label_requests.listed()
+
+    async def ListBacklog(self, request: pb.ListBacklogRequest, context: Any) -> pb.ListBacklogResponse:
+        return await backlog.listed(self._catalogue, request)
 
     async def GetStatus(self, request: pb.GetStatusRequest, context: Any) -> pb.GetStatusResponse:
         owner = convert.owner_of(request.principal)
@@ -146,7 +158,7 @@ class SearchServicer(search_pb2_grpc.SearchServiceServicer):
         )
 
     async def Reindex(self, request: pb.ReindexRequest, context: Any) -> AsyncIterator[pb.ReindexProgress]:
-        async for progress in self._reindexer.run():
+        async for progress in self._reindexer.run(request.space):
             yield pb.ReindexProgress(
                 done=progress.done,
                 total=progress.total,

@@ -54,6 +54,9 @@ class SqliteBus:
         async with self._published:
             self._published.notify_all()
 
+    async def published(self, topic: str) -> int:
+        return await self._run(lambda connection: _end(connection, topic))
+
     async def consumer(self, topic: str, group: str) -> "SqliteConsumer":
         start = await self._run(lambda connection: _join(connection, topic, group))
         return SqliteConsumer(self, topic, group, start)
@@ -123,8 +126,7 @@ def _connect(path: Path) -> sqlite3.Connection:
 def _append(connection: sqlite3.Connection, topic: str, messages: Sequence[OutgoingMessage]) -> None:
     now_ms = int(time.time() * 1000)
     with _transaction(connection):
-        row = connection.execute("SELECT next_position FROM ends WHERE topic = ?", (topic,)).fetchone()
-        first = row[0] if row else 0
+        first = _end(connection, topic)
         connection.executemany(
             "INSERT INTO messages VALUES (?, ?, ?, ?, ?, ?)",
             [
@@ -164,8 +166,12 @@ def _commit(connection: sqlite3.Connection, topic: str, group: str, following: i
 
 
 def _lag(connection: sqlite3.Connection, topic: str, group: str) -> int:
+    return _end(connection, topic) - _offset(connection, topic, group)
+
+
+def _end(connection: sqlite3.Connection, topic: str) -> int:
     row = connection.execute("SELECT next_position FROM ends WHERE topic = ?", (topic,)).fetchone()
-    return (int(row[0]) if row else 0) - _offset(connection, topic, group)
+    return int(row[0]) if row else 0
 
 
 def _offset(connection: sqlite3.Connection, topic: str, group: str) -> int:

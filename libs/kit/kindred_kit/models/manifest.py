@@ -15,6 +15,7 @@ Fit = Literal["stretch", "letterbox", "center_crop"]
 HeadKind = Literal["yolox", "yolov5", "yolov8"]
 ANY_PROFILE = "any"
 """Profile of a model that works beside those of every profile, such as a user's own detector."""
+CALIBRATION_FILE = "calibration.json"
 _HASH_CHUNK_BYTES = 1 << 20
 _MAX_INPUT_PX = 8192
 
@@ -204,6 +205,11 @@ class ModelSet:
     def label_sets(self) -> dict[str, tuple[str, ...]]:
         """Label set -> class names in the order of class ids."""
         return {manifest.label_set: manifest.classes for manifest in self if manifest.label_set}
+
+    @property
+    def calibration_files(self) -> list[Path]:
+        """Where a model folder keeps how precise its labels are; few have one."""
+        return [manifest.folder / CALIBRATION_FILE for manifest in self if manifest.detects]
 
     def get(self, name: str) -> ModelManifest:
         if name not in self.models:

@@ -52,6 +52,10 @@ class Bus(Protocol):
         """Append durably and in order; all or nothing. Raises Unavailable."""
         ...
 
+    async def published(self, topic: str) -> int:
+        """How many messages were ever published on the topic, those that are gone by now too. Raises Unavailable."""
+        ...
+
     async def consumer(self, topic: str, group: str) -> Consumer:
         """Join a group. A group that is new starts at the oldest message."""
         ...

@@ -22,6 +22,11 @@ def open_collections(connection: Connection, state: str) -> list[Collection]:
     return [rows.collection(row) for row in connection.execute(query)]
 
 
+def names(connection: Connection) -> set[str]:
+    """Of all generations, in whatever state."""
+    return set(connection.execute(select(collections.c.name)).scalars())
+
+
 def begin_generation(connection: Connection, space: str, view: str, dimension: int) -> Collection:
     """Note a new generation as being built."""
     return _add(connection, space, view, dimension, BUILDING)

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Row, delete, insert, select, update
 from kindred.events.v1 import events_pb2
 from kindred_search.catalogue.accepting import claim_count
 from kindred_search.catalogue.events import outbox_row
-from kindred_search.catalogue.tables import claims, detections, embeddings, file_references, images, outbox
+from kindred_search.catalogue.tables import claims, detections, embeddings, file_references, images, label_runs, outbox
 from kindred_search.domain import EMBEDDED, State
 
 
@@ -36,7 +36,7 @@ def _remove_one(connection: Connection, owner: str, image_id: str, request_id: s
 
 
 def _bury(connection: Connection, row: Row[Any], request_id: str, now_ms: int) -> None:
-    for table in (embeddings, detections):
+    for table in (embeddings, detections, label_runs):
         connection.execute(delete(table).where(table.c.image_id == row.image_id))
     values = {
         "seq": row.seq + 1,

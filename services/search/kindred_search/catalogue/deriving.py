@@ -2,12 +2,13 @@
 
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, select, update
 
 from kindred_search.catalogue import rows
 from kindred_search.catalogue.collections import ensure_collection
 from kindred_search.catalogue.engine import upsert
-from kindred_search.catalogue.tables import detections, embeddings, images
+from kindred_search.catalogue.labelling import replace_labels
+from kindred_search.catalogue.tables import embeddings, images
 from kindred_search.domain import EMBEDDED, WHOLE, Derived, Failure, State, ViewEmbedding
 
 
@@ -24,11 +25,7 @@ def put_derived(connection: Connection, derived: Derived) -> bool:
         if found.view == WHOLE:
             ensure_collection(connection, found.space, found.view, len(found.vector))
     for run in derived.labels:
-        of_set = (detections.c.image_id == derived.image_id) & (detections.c.label_set == run.label_set)
-        connection.execute(delete(detections).where(of_set))
-        if run.detections:
-            found_rows = [rows.detection_values(derived.image_id, n, found) for n, found in enumerate(run.detections)]
-            connection.execute(insert(detections), found_rows)
+        replace_labels(connection, derived.image_id, derived.seq, run)
     values: dict[str, Any] = {"row_version": row.row_version + 1}
     if derived.thumb_key:
         values["thumb_key"] = derived.thumb_key

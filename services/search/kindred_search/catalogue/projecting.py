@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, Select, bindparam, func, select, update
+from sqlalchemy import Connection, Select, bindparam, func, or_, select, update
 
 from kindred_search.catalogue import rows
 from kindred_search.catalogue.reading import CHUNK, labels_of
@@ -67,6 +67,19 @@ def embedded_count(connection: Connection, space: str) -> int:
 def indexed_count(connection: Connection, space: str) -> int:
     """Images that an index of this space holds already."""
     return connection.execute(_embedded(space).where(images.c.indexed_version > 0)).scalar_one()
+
+
+def dimension_of(connection: Connection, space: str) -> int | None:
+    """Of the embeddings of a space; None where there are none."""
+    query = select(embeddings.c.vector).where(embeddings.c.space == space, embeddings.c.view == WHOLE).limit(1)
+    vector = connection.execute(query).scalar()
+    return None if vector is None else len(rows.decode_vector(vector))
+
+
+def most_rows(connection: Connection) -> int:
+    """How many rows an index can have of this catalogue's images: the embedded ones, and changes on their way."""
+    embedded = images.c.state.in_([int(state) for state in EMBEDDED])
+    return connection.execute(select(func.count()).where(or_(embedded, _DIRTY))).scalar_one()
 
 
 def _embedded(space: str) -> Select[int]:

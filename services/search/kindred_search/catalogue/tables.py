@@ -2,6 +2,7 @@
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     Double,
     ForeignKey,
@@ -108,6 +109,18 @@ detections = Table(
     Column("agreement", Integer, nullable=False),
     # classes and their counts are read from this index alone
     Index("ix_detections_class", "label_set", "class_name", "class_id", "image_id"),
+)
+
+# How an image's labels of a set were made, also where nothing was found; `asked`: by a relabelling, not at ingest.
+label_runs = Table(
+    "label_runs",
+    metadata,
+    Column("image_id", String(64), ForeignKey("images.image_id"), primary_key=True),
+    Column("label_set", String(64), primary_key=True),
+    Column("run", String(400), nullable=False),
+    Column("asked", Boolean, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Index("ix_label_runs_run", "label_set", "run"),
 )
 
 outbox = Table(
