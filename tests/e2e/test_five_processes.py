@@ -1,13 +1,18 @@
-"""The four services as four processes, each by its own `python -m`, wired by addresses as in a cluster."""
+"""The five services as five processes, each by its own `python -m`, wired by addresses as in a cluster."""
 
+import hashlib
+import io
+import json
 import os
 import socket
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -22,13 +27,16 @@ def free_port() -> int:
 
 @pytest.fixture
 def url(tmp_path: Path) -> Iterator[str]:
-    ports = {name: free_port() for name in ("search", "embedder", "detector", "gateway")}
+    ports = {name: free_port() for name in ("search", "embedder", "detector", "datasets", "gateway")}
     shared = {
         **{f"KINDRED_{name.upper()}_ADDRESS": f"127.0.0.1:{port}" for name, port in ports.items()},
         "KINDRED_MODELS_DIR": str(MODELS),
         "KINDRED_BLOBS_URL": f"file://{tmp_path}/blobs",
         "KINDRED_BUS_URL": f"sqlite://{tmp_path}/bus.db",
         "KINDRED_DATABASE_URL": f"sqlite:///{tmp_path}/catalogue.db",
+        "KINDRED_DATASETS_DATABASE_URL": f"sqlite:///{tmp_path}/datasets.db",
+        "KINDRED_DATASETS_WORK_DIR": f"{tmp_path}/work",
+        "KINDRED_LINK_SECRET": "shared by all gateways",
         "KINDRED_VECTORS_DIR": f"{tmp_path}/vectors",
         "KINDRED_PORT": str(ports["gateway"]),
     }
@@ -64,3 +72,19 @@ def test_an_image_posted_to_one_process_is_found_through_all(url: str) -> None:
         assert [hit["file_name"] for hit in hits] == ["chelsea.png"]
         found = client.post("/v1/detect", files={"file": ("c.png", skimage_photo("chelsea.png"))})
         assert found.json()["labels"][0]["class"] == "cat"
+        made = client.post("/v1/datasets", json={"query": [{"text": "a cat"}], "size": 2, "val_share": 0.5})
+        assert made.status_code == 202, made.text
+        job = wait_for_job(client, made.headers["location"])
+        assert (job["state"], job["error"]) == ("done", None)
+        dataset = client.get(job["urls"]["self"]).json()
+        archive = client.get(dataset["download"]["url"]).content
+        assert hashlib.sha256(archive).hexdigest() == dataset["download"]["sha256"]
+        with zipfile.ZipFile(io.BytesIO(archive)) as written:
+            assert json.loads(written.read("manifest.json"))["made_from"]["query"] == "a cat"
+            assert len([name for name in written.namelist() if name.endswith((".jpg", ".png"))]) == 2
+
+
+def wait_for_job(client: httpx.Client, location: str) -> Any:
+    while (job := client.get(location).json())["state"] in {"queued", "running"}:
+        time.sleep(0.1)
+    return job

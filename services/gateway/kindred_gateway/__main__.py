@@ -18,12 +18,12 @@ async def main() -> None:
     settings, process = GatewaySettings(), ProcessSettings()
     configure_logging(level=process.log_level, json=process.log_json)
     deadline = timedelta(seconds=settings.rpc_timeout_s)
-    addresses = (process.embedder_address, process.detector_address, process.search_address)
+    addresses = (process.embedder_address, process.detector_address, process.search_address, process.datasets_address)
     async with AsyncExitStack() as stack:
-        embedder, detector, search = [
+        embedder, detector, search, datasets = [
             await stack.enter_async_context(open_channel(address, deadline)) for address in addresses
         ]
-        app = await build(settings, Adapters(embedder, detector, search, await open_blobs(stack, process)))
+        app = await build(settings, Adapters(embedder, detector, search, datasets, await open_blobs(stack, process)))
         stack.push_async_callback(app.aclose)
         await app.start()
         config = uvicorn.Config(

@@ -13,23 +13,37 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
+from kindred.datasets.v1.datasets_pb2_grpc import DatasetServiceStub
 from kindred.detector.v1.detector_pb2_grpc import DetectorServiceStub
 from kindred.embedder.v1.embedder_pb2_grpc import EmbedderServiceStub
 from kindred.search.v1.search_pb2_grpc import SearchServiceStub
+from kindred_gateway.datasets.links import LinkSigner
 from kindred_gateway.edge import Edge
 from kindred_gateway.fetching import Fetcher
 from kindred_gateway.openapi import install_openapi
 from kindred_gateway.parts import Parts
 from kindred_gateway.pool import DecodePool
 from kindred_gateway.problems import problem_response
-from kindred_gateway.routes import detect, embed, files, images, labels, later, operations, page, search, uploads
+from kindred_gateway.routes import (
+    datasets,
+    detect,
+    embed,
+    files,
+    images,
+    labels,
+    later,
+    operations,
+    page,
+    search,
+    uploads,
+)
 from kindred_gateway.settings import GatewaySettings
 from kindred_gateway.uploads import sweep_for_ever
 from kindred_kit.errors import KindredError
 from kindred_kit.lifecycle import BackgroundTasks
 from kindred_kit.ports.blobs import BlobStore
 
-_ROUTERS = (search, images, files, uploads, detect, embed, labels, operations, later, page)
+_ROUTERS = (search, images, files, uploads, datasets, detect, embed, labels, operations, later, page)
 _DESCRIPTION = "Find images by text, by image, by a region of an image, or by a weighted mix of these."
 
 
@@ -43,6 +57,7 @@ class Adapters:
     embedder: grpc.aio.Channel
     detector: grpc.aio.Channel
     search: grpc.aio.Channel
+    datasets: grpc.aio.Channel
     blobs: BlobStore
     fetcher: Fetcher | None = None
 
@@ -63,7 +78,13 @@ async def build(settings: GatewaySettings, adapters: Adapters) -> App:
         embedder=EmbedderServiceStub(adapters.embedder),
         detector=DetectorServiceStub(adapters.detector),
         search=SearchServiceStub(adapters.search),
-        channels={"embedder": adapters.embedder, "detector": adapters.detector, "search": adapters.search},
+        datasets=DatasetServiceStub(adapters.datasets),
+        channels={
+            "embedder": adapters.embedder,
+            "detector": adapters.detector,
+            "search": adapters.search,
+            "datasets": adapters.datasets,
+        },
         blobs=adapters.blobs,
         pool=DecodePool(settings.decode_threads, settings.images_in_memory, settings.image_queue),
         fetcher=adapters.fetcher
@@ -73,6 +94,7 @@ async def build(settings: GatewaySettings, adapters: Adapters) -> App:
             settings.max_redirects,
             settings.concurrent_downloads,
         ),
+        links=LinkSigner(settings.link_key, settings.link_ttl_s),
     )
     tasks = BackgroundTasks("gateway")
 

@@ -35,6 +35,14 @@ _SECURITY_HEADERS = {
 }
 
 
+_HEAD = "kindred.head"
+
+
+def is_head(scope: Scope) -> bool:
+    """Whether the body of the answer will be dropped: one that is expensive need not be made."""
+    return bool(scope.get(_HEAD))
+
+
 class Edge:
     """Wraps the FastAPI application."""
 
@@ -62,7 +70,7 @@ class Edge:
         started = time.perf_counter()
         method = scope["method"]
         # a HEAD is a GET whose body is dropped; the server below looks at its own scope, not at this copy
-        inner = {**scope, "method": "GET"} if method == "HEAD" else dict(scope)
+        inner = {**scope, "method": "GET", _HEAD: True} if method == "HEAD" else dict(scope)
         try:
             self._guard.check(method, headers, (scope.get("server") or (None, None))[1])
             await self._app(inner, _limited(receive, headers, self._settings), answer)

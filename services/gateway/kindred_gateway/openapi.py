@@ -7,12 +7,13 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from kindred_gateway.datasets.bodies import DatasetBody
 from kindred_gateway.documents import DetectBody, EmbedBody, IngestBody, UploadBody
 from kindred_gateway.queries import SearchBody
 from kindred_gateway.schemas import Problem
 
 REF = "#/components/schemas/{model}"
-BODIES: tuple[type[BaseModel], ...] = (SearchBody, IngestBody, UploadBody, DetectBody, EmbedBody)
+BODIES: tuple[type[BaseModel], ...] = (SearchBody, IngestBody, UploadBody, DetectBody, EmbedBody, DatasetBody)
 
 
 def install_openapi(app: FastAPI) -> None:

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Annotated, cast
 import grpc
 from fastapi import Depends, Request
 
+from kindred_gateway.datasets.links import LinkSigner
 from kindred_gateway.fetching import Fetcher
 from kindred_gateway.pool import DecodePool
 from kindred_gateway.settings import GatewaySettings
 from kindred_kit.ports.blobs import BlobStore
 
 if TYPE_CHECKING:  # these classes exist for type checkers alone
+    from kindred.datasets.v1.datasets_pb2_grpc import DatasetServiceAsyncStub
     from kindred.detector.v1.detector_pb2_grpc import DetectorServiceAsyncStub
     from kindred.embedder.v1.embedder_pb2_grpc import EmbedderServiceAsyncStub
     from kindred.search.v1.search_pb2_grpc import SearchServiceAsyncStub
@@ -28,10 +30,12 @@ class Parts:
     embedder: EmbedderServiceAsyncStub
     detector: DetectorServiceAsyncStub
     search: SearchServiceAsyncStub
+    datasets: DatasetServiceAsyncStub
     channels: Mapping[str, grpc.aio.Channel]
     blobs: BlobStore
     pool: DecodePool
     fetcher: Fetcher
+    links: LinkSigner
 
 
 def parts_of(request: Request) -> Parts:

@@ -99,7 +99,29 @@ class UploadNotFound(KindredError):
     status = Status.NOT_FOUND
 
 
-_HTTP_ONLY = {BodyTooSlow: 408, RequestHeadTooLarge: 431}
+class DatasetNotFound(KindredError):
+    code = "dataset_not_found"
+    status = Status.NOT_FOUND
+
+
+class DatasetNotReady(KindredError):
+    code = "dataset_not_ready"
+    status = Status.CONFLICT
+
+
+class JobNotFound(KindredError):
+    code = "job_not_found"
+    status = Status.NOT_FOUND
+
+
+class RangeNotSatisfiable(KindredError):
+    """Answered 416."""
+
+    code = "range_not_satisfiable"
+    status = Status.MALFORMED
+
+
+_HTTP_ONLY = {BodyTooSlow: 408, RequestHeadTooLarge: 431, RangeNotSatisfiable: 416}
 """Statuses that mean nothing inside."""
 
 

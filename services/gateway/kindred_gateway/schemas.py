@@ -143,6 +143,79 @@ class UploadAnswer(BaseModel):
     expires_at: str
 
 
+JobState = Literal["queued", "running", "done", "failed"]
+
+
+class JobTimes(BaseModel):
+    created_at: str | None
+    finished_at: str | None
+    expires_at: str | None = Field(description="The data set is kept until then")
+
+
+class DatasetUrls(BaseModel):
+    self: str
+    job: str
+
+
+class Note(BaseModel):
+    """What was left out or could not be read, and why."""
+
+    subject: str = Field(description="An image id, or the name of a photo that was given")
+    code: str
+    detail: str
+
+
+class JobAnswer(JobTimes):
+    id: str
+    kind: Literal["dataset"]
+    state: JobState
+    stage: str | None = Field(description="embed, select, guard, export, pack")
+    done: int = Field(description="Of the stage")
+    total: int
+    failed: int
+    errors: list[Note] = Field(description="Of single images")
+    error: Failure | None
+    urls: DatasetUrls
+
+
+class Progress(BaseModel):
+    done: int
+    total: int
+    failed: int
+
+
+class Download(BaseModel):
+    url: str = Field(description="Good without a key, until it expires")
+    expires_at: str | None
+    bytes: int
+    sha256: str
+
+
+class ListedDataset(JobTimes):
+    id: str
+    name: str
+    state: JobState
+    stage: str | None
+    progress: Progress
+    images: int
+    boxes: int
+    error: Failure | None
+    manifest_sha256: str | None
+    urls: DatasetUrls
+
+
+class DatasetsAnswer(BaseModel):
+    datasets: list[ListedDataset]
+    next_after: str | None
+
+
+class DatasetAnswer(ListedDataset):
+    notes: list[Note] = Field(description="The first 1,000; the manifest has all")
+    notes_total: int
+    notes_by_code: dict[str, int]
+    download: Download | None
+
+
 class DetectedLabel(Label):
     model: str = Field(description="name/version of the models that saw it, joined by +")
 

@@ -1,8 +1,9 @@
 """Settings of the gateway: environment variables `KINDRED_<NAME>`, read when the service is built."""
 
+import secrets
 from typing import Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, SecretStr, model_validator
 
 from kindred_kit.imaging import ImageLimits
 from kindred_kit.settings import Settings
@@ -57,10 +58,18 @@ class GatewaySettings(Settings):
     """Images fetched from URLs at a time; further requests wait."""
     upload_ttl_s: int = Field(default=24 * 3600, ge=1)
     """Query uploads are gone after this time: 24 hours."""
+    link_secret: SecretStr = SecretStr("")
+    """Signs download links, for all gateways alike; empty: one of this process, whose links end with it."""
+    link_ttl_s: int = Field(default=3600, ge=1)
+    """A download link is good for an hour."""
     sweep_interval_s: float = Field(default=600, gt=0)
     """How often query uploads past their time are removed."""
     wait_poll_s: float = Field(default=0.05, gt=0)
     """How often `?wait=` looks at the state of an image."""
+
+    @property
+    def link_key(self) -> bytes:
+        return self.link_secret.get_secret_value().encode() or secrets.token_bytes(32)
 
     @property
     def image_limits(self) -> ImageLimits:

@@ -158,6 +158,7 @@ class Standalone:
                 embedder=await self._channel("embedder"),
                 detector=await self._channel("detector"),
                 search=search_channel,
+                datasets=await self._channel("datasets"),
                 blobs=adapters.blobs,
             ),
         )

@@ -9,9 +9,11 @@ from typing import Any
 import httpx
 import pytest
 from support.fakes import MemoryBlobs
+from unit.gateway.fake_datasets import FakeDatasets
 from unit.gateway.fake_services import FakeDetector, FakeEmbedder, FakeSearch
 from unit.gateway.harness import Gateway
 
+from kindred.datasets.v1.datasets_pb2_grpc import add_DatasetServiceServicer_to_server
 from kindred.detector.v1.detector_pb2_grpc import add_DetectorServiceServicer_to_server
 from kindred.embedder.v1.embedder_pb2_grpc import add_EmbedderServiceServicer_to_server
 from kindred.search.v1.search_pb2_grpc import add_SearchServiceServicer_to_server
@@ -32,6 +34,7 @@ async def start_gateway() -> AsyncIterator[StartGateway]:
         async def start(fetcher: Fetcher | None = None, **settings: Any) -> Gateway:
             blobs = MemoryBlobs()
             embedder, detector, search = FakeEmbedder(blobs), FakeDetector(blobs), FakeSearch()
+            datasets = FakeDatasets()
             # a path of pytest's own can be too long for a socket (107 bytes)
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="gw")))
             servers, channels = {}, {}
@@ -39,8 +42,9 @@ async def start_gateway() -> AsyncIterator[StartGateway]:
                 ("embedder", embedder, add_EmbedderServiceServicer_to_server),
                 ("detector", detector, add_DetectorServiceServicer_to_server),
                 ("search", search, add_SearchServiceServicer_to_server),
+                ("datasets", datasets, add_DatasetServiceServicer_to_server),
             ):
-                service = f"kindred.{name}.v1.{name.title()}Service"
+                service = f"kindred.{name}.v1.{name.title().removesuffix('s')}Service"
                 servers[name] = RpcServer(name, [Registration(service, servicer, add)])
                 address = await servers[name].start(f"unix:{folder}/{name}.sock")
                 stack.push_async_callback(servers[name].aclose)
@@ -51,7 +55,7 @@ async def start_gateway() -> AsyncIterator[StartGateway]:
             transport = httpx.ASGITransport(app.asgi)
             http = httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8080")
             await stack.enter_async_context(http)
-            return Gateway(app, http, blobs, embedder, detector, search, servers)
+            return Gateway(app, http, blobs, embedder, detector, search, datasets, servers)
 
         yield start
 

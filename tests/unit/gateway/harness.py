@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import httpx
 from support.fakes import MemoryBlobs
 from support.photos import noise_jpeg
+from unit.gateway.fake_datasets import FakeDatasets
 from unit.gateway.fake_services import FakeDetector, FakeEmbedder, FakeSearch
 
 from kindred_gateway.app import App
@@ -21,6 +22,7 @@ class Gateway:
     embedder: FakeEmbedder
     detector: FakeDetector
     search: FakeSearch
+    datasets: FakeDatasets
     servers: dict[str, RpcServer]
 
     async def add(self, data: bytes | None = None, **fields: str) -> str:

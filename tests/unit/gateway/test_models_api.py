@@ -142,8 +142,15 @@ async def test_labels_and_status(gateway: Gateway) -> None:
     await gateway.add()
     status = (await gateway.http.get("/v1/status")).json()
     assert status["images"] == {"total": 1, "indexed": 1, "pending": 0, "failed": 0}
-    assert status["parts"] == {"embedder": "up", "detector": "up", "search": "up"}
+    assert status["parts"] == {"embedder": "up", "detector": "up", "search": "up", "datasets": "up"}
     assert (status["embedder"]["profile"], status["detector"]["model"]) == ("lite", "fake_detector/1")
+
+
+async def test_searches_go_on_without_data_sets(gateway: Gateway) -> None:
+    await gateway.servers["datasets"].aclose()
+    answer = await gateway.http.get("/readyz")
+    assert (answer.status_code, answer.json()["parts"]["datasets"]) == (200, "down")
+    assert (await gateway.http.get("/v1/datasets")).json()["code"] == "unavailable"
 
 
 async def test_readiness_follows_the_parts(gateway: Gateway) -> None:
@@ -151,7 +158,7 @@ async def test_readiness_follows_the_parts(gateway: Gateway) -> None:
     await gateway.servers["detector"].aclose()
     answer = await gateway.http.get("/readyz")
     assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
-    assert answer.json()["parts"] == {"embedder": "up", "detector": "down", "search": "up"}
+    assert answer.json()["parts"] == {"embedder": "up", "detector": "down", "search": "up", "datasets": "up"}
     assert "retry-after" in answer.headers
     assert (await gateway.http.get("/healthz")).status_code == 200
     status = (await gateway.http.get("/v1/status")).json()

@@ -17,7 +17,8 @@ async def test_the_document_is_valid_and_complete(gateway: Gateway) -> None:
     assert set(paths) >= {
         "/v1/search", "/v1/images", "/v1/images/{image_id}", "/v1/images/{image_id}/file",
         "/v1/images/{image_id}/thumb", "/v1/images/{image_id}/similar", "/v1/uploads", "/v1/detect", "/v1/embed",
-        "/v1/labels", "/v1/label-requests", "/v1/status", "/healthz", "/readyz", "/metrics",
+        "/v1/labels", "/v1/label-requests", "/v1/datasets", "/v1/datasets/{dataset_id}",
+        "/v1/datasets/{dataset_id}/archive", "/v1/jobs/{job_id}", "/v1/status", "/healthz", "/readyz", "/metrics",
     }  # fmt: skip
     for path, methods in paths.items():
         for method, operation in methods.items():

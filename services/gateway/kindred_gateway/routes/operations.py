@@ -21,6 +21,8 @@ from kindred_kit.errors import KindredError, Unavailable
 
 router = APIRouter(tags=["operations"])
 T = TypeVar("T")
+_CAN_WAIT = {"datasets"}
+"""Parts without which a gateway is still worth its traffic."""
 
 
 @router.get("/v1/status", responses={200: {"model": StatusAnswer}, **problems()}, response_model=None)
@@ -75,9 +77,9 @@ async def healthz() -> Response:
 
 @router.get("/readyz", responses={200: {"model": ReadyAnswer}, **problems()}, response_model=None)
 async def readyz(request: Request, parts: PartsDep) -> Response:
-    """The gateway and all parts behind it answer."""
+    """The gateway and all parts that a search needs answer."""
     states = await part_states(parts.channels, parts.settings.readiness_timeout_s)
-    if "down" in states.values():
+    if any(state == "down" for name, state in states.items() if name not in _CAN_WAIT):
         error = Unavailable("a part is down")
         return problem_response(error, request.url.path, parts.settings.retry_after_s, {"parts": states})
     return json_answer({"status": "ok", "parts": states})

@@ -1,0 +1,1 @@
+"""Data sets over HTTP: the order, its answer, the download."""
