@@ -46,6 +46,8 @@ images = Table(
     Column("created_at_ms", BigInteger, nullable=False),
     Index("ix_images_dirty", "image_id", sqlite_where=_DIRTY, postgresql_where=_DIRTY),
     Index("ix_images_state", "state"),
+    # what is browsed without a query, newest first
+    Index("ix_images_newest", "created_at_ms", "image_id"),
 )
 
 claims = Table(
