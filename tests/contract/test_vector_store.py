@@ -1,5 +1,6 @@
 """Contract of the VectorStore port, on every adapter; LanceDB without indexes (small) and with all of them."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -172,6 +173,15 @@ async def test_an_upsert_replaces_the_whole_row(store: VectorStore) -> None:
     }
     assert await ids(store, -rows[5].vector, HasAny("access", ("o:z",)), 5) == [rows[5].image_id]
     assert rows[5].image_id not in await ids(store, rows[5].vector, HasAny("access", ("public", "o:a", "o:b")), 300)
+
+
+async def test_what_is_written_while_others_read_for_the_first_time_is_seen(store: VectorStore) -> None:
+    row = make_rows(1)[0]
+    for n in range(10):
+        name = f"fresh-{n}"
+        await store.create(name, DIMENSION)
+        await asyncio.gather(store.upsert(name, [row]), store.count(name), store.versions(name, [row.image_id]))
+        assert [hit.image_id for hit in await store.search(name, row.vector, 5, EVERYTHING)] == [row.image_id]
 
 
 async def test_the_same_image_twice_in_one_upsert_is_the_later_one(store: VectorStore) -> None:

@@ -211,8 +211,14 @@ class LanceDbStore:
 
     async def _table(self, collection: str) -> Any:
         table = self._tables.get(_checked(collection))
-        if table is None:
-            database = await self._connect()
+        return table if table is not None else await self._open(collection)
+
+    async def _open(self, collection: str) -> Any:
+        database = await self._connect()
+        async with self._opening:
+            # a handle sees its own writes alone: were there two, what one has written would stay hidden from the other
+            if collection in self._tables:
+                return self._tables[collection]
             with _damage():
                 try:
                     table = await database.open_table(collection)
@@ -221,7 +227,7 @@ class LanceDbStore:
             if any("vector" in index.columns for index in await table.list_indices()):
                 self._with_vector_index.add(collection)
             self._tables[collection] = table
-        return table
+            return table
 
 
 @contextmanager
