@@ -1,9 +1,11 @@
 """What the `__main__` of every service shares: adapters by URL, and serving until SIGTERM."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Protocol
+
+import grpc
 
 from kindred_kit.adapters.file_references import FileReferences
 from kindred_kit.adapters.object_store import ObjectBlobStore
@@ -15,6 +17,7 @@ from kindred_kit.models import ModelSet
 from kindred_kit.ports.blobs import BlobStore
 from kindred_kit.ports.bus import Bus
 from kindred_kit.ports.inference import Inference
+from kindred_kit.rpc import open_channel
 from kindred_kit.rpc.server import Registration, RpcServer
 from kindred_kit.settings import Settings
 from kindred_kit.telemetry import configure_logging, get_logger
@@ -70,6 +73,18 @@ async def open_inference(stack: AsyncExitStack, process: ProcessSettings) -> tup
     inference = OnnxInference({model.name: model.onnx_path for model in models})
     stack.push_async_callback(inference.aclose)
     return models, inference
+
+
+async def serve_models(
+    name: str, build: Callable[[Inference, ModelSet, BlobStore, Bus, grpc.aio.Channel], Awaitable[App]]
+) -> None:
+    """The whole life of a service that runs models: adapters, the channel to search last, and serving until SIGTERM."""
+    process = ProcessSettings()
+    async with AsyncExitStack() as stack:
+        models, inference = await open_inference(stack, process)
+        blobs, bus = await open_blobs(stack, process), await open_bus(stack, process)
+        search = await stack.enter_async_context(open_channel(process.search_address))
+        await serve(name, await build(inference, models, blobs, bus, search), process)
 
 
 async def serve(name: str, app: App, process: ProcessSettings) -> None:

@@ -1,22 +1,9 @@
-"""`python -m kindred_detector`: serve gRPC until SIGTERM."""
+"""`python -m kindred_detector`: serve gRPC, label what comes over the bus, until SIGTERM."""
 
 import asyncio
-from contextlib import AsyncExitStack
 
 from kindred_detector.app import Adapters, build
 from kindred_detector.settings import DetectorSettings
-from kindred_kit.process import ProcessSettings, open_blobs, open_bus, open_inference, serve
-from kindred_kit.rpc import open_channel
+from kindred_kit.process import serve_models
 
-
-async def main() -> None:
-    settings, process = DetectorSettings(), ProcessSettings()
-    async with AsyncExitStack() as stack:
-        models, inference = await open_inference(stack, process)
-        blobs, bus = await open_blobs(stack, process), await open_bus(stack, process)
-        search = await stack.enter_async_context(open_channel(process.search_address))
-        app = await build(settings, Adapters(inference, models, blobs, bus, search))
-        await serve("detector", app, process)
-
-
-asyncio.run(main())
+asyncio.run(serve_models("detector", lambda *parts: build(DetectorSettings(), Adapters(*parts))))

@@ -1,22 +1,9 @@
 """`python -m kindred_embedder`: serve gRPC and work on the bus until SIGTERM."""
 
 import asyncio
-from contextlib import AsyncExitStack
 
 from kindred_embedder.app import Adapters, build
 from kindred_embedder.settings import EmbedderSettings
-from kindred_kit.process import ProcessSettings, open_blobs, open_bus, open_inference, serve
-from kindred_kit.rpc import open_channel
+from kindred_kit.process import serve_models
 
-
-async def main() -> None:
-    settings, process = EmbedderSettings(), ProcessSettings()
-    async with AsyncExitStack() as stack:
-        models, inference = await open_inference(stack, process)
-        blobs, bus = await open_blobs(stack, process), await open_bus(stack, process)
-        search = await stack.enter_async_context(open_channel(process.search_address))
-        app = await build(settings, Adapters(inference, models, blobs, bus, search))
-        await serve("embedder", app, process)
-
-
-asyncio.run(main())
+asyncio.run(serve_models("embedder", lambda *parts: build(EmbedderSettings(), Adapters(*parts))))

@@ -122,6 +122,9 @@ class LabelTerm(_Short):
     short = "class_name"
     class_name: str = Field(alias="class", min_length=1, max_length=100)
     min_score: float = Field(default=0, ge=0, le=1)
+    min_precision: float = Field(
+        default=0, ge=0, le=1, description="Instead of min_score: so precise, as kindred labels calibrate has measured"
+    )
     min_count: int = Field(default=1, ge=1, le=5)
     label_set: str = Field(default="", max_length=100, description="Empty: any that has the class, coco-80 first")
 
@@ -130,6 +133,7 @@ class LabelTerm(_Short):
             label_set=self.label_set,
             class_name=self.class_name,
             min_score=self.min_score,
+            min_precision=self.min_precision,
             min_count=self.min_count,
         )
 

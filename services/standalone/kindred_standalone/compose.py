@@ -23,12 +23,14 @@ import kindred_search.app
 from kindred_datasets.settings import BUILD_DEADLINE, DatasetSettings
 from kindred_detector.settings import DetectorSettings
 from kindred_embedder.settings import EmbedderSettings
+from kindred_embedder.space import Space
 from kindred_gateway.settings import GatewaySettings
 from kindred_kit.adapters.file_references import FileReferences
 from kindred_kit.adapters.object_store import ObjectBlobStore
 from kindred_kit.adapters.onnx_inference import OnnxInference
 from kindred_kit.adapters.sql import open_engine
 from kindred_kit.adapters.sqlite_bus import SqliteBus
+from kindred_kit.errors import SpaceMismatch
 from kindred_kit.models import ModelSet
 from kindred_kit.ports.blobs import BlobStore
 from kindred_kit.ports.bus import Bus
@@ -36,6 +38,7 @@ from kindred_kit.ports.inference import Inference
 from kindred_kit.rpc import RpcServer, open_channel
 from kindred_kit.rpc.client import DEFAULT_DEADLINE
 from kindred_kit.rpc.server import Registration
+from kindred_search.domain import Collection
 from kindred_search.settings import SearchSettings
 from kindred_search.vectors.lancedb_store import LanceDbStore
 from kindred_search.vectors.port import VectorStore
@@ -74,6 +77,7 @@ class Standalone:
     """The services of one data directory, from `async with` to its end. Owns the directory and gives it up.
 
     `listener` is a bound TCP socket for the HTTP API; without it the gateway answers on its Unix socket alone.
+    `any_space`: also where the models embed into another space than the gallery's, to bring it over.
     """
 
     def __init__(
@@ -83,11 +87,13 @@ class Standalone:
         wrap: Wrap | None = None,
         *,
         listener: socket.socket | None = None,
+        any_space: bool = False,
     ) -> None:
         self._ownership = ownership
         self._settings = settings
         self._wrap = wrap or (lambda adapters: adapters)
         self._listener = listener
+        self._any_space = any_space
         self._stack = AsyncExitStack()
 
     @property
@@ -114,10 +120,15 @@ class Standalone:
         adapters = self._wrap(await self._adapters(self._ownership.directory))
 
         search = await kindred_search.app.build(
-            SearchSettings(label_sets=adapters.models.label_sets),
+            SearchSettings(
+                label_sets=adapters.models.label_sets,
+                calibrations_dir=self._ownership.directory.calibrations,
+                calibration_files=adapters.models.calibration_files,
+            ),
             kindred_search.app.Adapters(adapters.engine, adapters.vectors, adapters.blobs, adapters.bus),
         )
         await self._run(search)
+        self._check_space(search.indexes.active, adapters.models)
         await self._serve("search", search.registrations)
         search_channel = await self._channel("search")
 
@@ -170,6 +181,11 @@ class Standalone:
         self._stack.push_async_callback(http.aclose)
         await http.start()
         self._ownership.announce(url_of(self._listener) if self._listener is not None else "")
+
+    def _check_space(self, searched: Collection | None, models: ModelSet) -> None:
+        space = Space.of_profile(models, self._settings.profile).name
+        if searched is not None and searched.space != space and not self._any_space:
+            raise SpaceMismatch(f"the gallery was embedded into {searched.space!r}, the models embed into {space!r}")
 
     async def _adapters(self, directory: DataDirectory) -> Adapters:
         models = self._settings.load_models()

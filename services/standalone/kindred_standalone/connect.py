@@ -64,15 +64,21 @@ class Node:
 
 @asynccontextmanager
 async def connect(
-    directory: DataDirectory, settings: StandaloneSettings, *, command: str = "kindred", wrap: Wrap | None = None
+    directory: DataDirectory,
+    settings: StandaloneSettings,
+    *,
+    command: str = "kindred",
+    wrap: Wrap | None = None,
+    any_space: bool = False,
 ) -> AsyncIterator[Node]:
     """Own the data directory and run the services, or use those of the process that owns it already.
 
-    Raises DataDirectoryUnusable, and OwnerUnreachable where the owner answers nothing for a minute. A client's calls
-    raise Unavailable once the owner has ended; `Session` goes on then.
+    Raises DataDirectoryUnusable, SpaceMismatch where the gallery is of other models (not with `any_space`), and
+    OwnerUnreachable where the owner answers nothing for a minute. A client's calls raise Unavailable once the owner has
+    ended; `Session` goes on then.
     """
     async with AsyncExitStack() as stack:
-        yield await _enter(stack, directory, settings, command, wrap)
+        yield await _enter(stack, directory, settings, command, wrap, any_space=any_space)
 
 
 async def own(directory: DataDirectory, command: str, *, on_wait: Callable[[str], None]) -> Ownership:
@@ -154,6 +160,8 @@ async def _enter(
     settings: StandaloneSettings,
     command: str,
     wrap: Wrap | None,
+    *,
+    any_space: bool = False,
 ) -> Node:
     directory.create()
     give_up = time.monotonic() + _OWNER_PATIENCE_S
@@ -162,7 +170,8 @@ async def _enter(
         if ownership is not None:
             from kindred_standalone.compose import Standalone
 
-            standalone = await stack.enter_async_context(Standalone(ownership, settings, wrap))
+            opened = Standalone(ownership, settings, wrap, any_space=any_space)
+            standalone = await stack.enter_async_context(opened)
             return await stack.enter_async_context(_node(standalone.info, is_owner=True))
         owner = directory.owner()
         if owner is not None and await _answers(owner):

@@ -6,6 +6,7 @@
     bus.db         the event log (SQLite)
     datasets.db    data sets and their jobs (SQLite)
     index/         the vector index, a projection of the catalogue (LanceDB)
+    calibrations/  how precise labels are (`kindred labels calibrate`)
     blobs/         thumbnails, uploads, images that came over HTTP, archives of data sets
     work/          archives that are being written
 
@@ -85,6 +86,10 @@ class DataDirectory:
     @property
     def blobs(self) -> Path:
         return self.root / "blobs"
+
+    @property
+    def calibrations(self) -> Path:
+        return self.root / "calibrations"
 
     @property
     def lock_file(self) -> Path:

@@ -12,7 +12,7 @@ from kindred_detector.options import DetectOptions
 from kindred_detector.views import Augmentation
 from kindred_kit.adapters.onnx_inference import OnnxInference
 from kindred_kit.cores import available_cores
-from kindred_standalone.errors import UsageError
+from kindred_standalone.parsing import scales_of
 from kindred_standalone.settings import StandaloneSettings
 
 
@@ -37,20 +37,8 @@ async def open_detector(settings: StandaloneSettings) -> AsyncIterator[Detector]
         await inference.aclose()
 
 
-def names_of(text: str) -> tuple[str, ...]:
-    """`a,b` -> names. Raises UsageError for an empty one."""
-    names = tuple(name.strip() for name in text.split(","))
-    if not all(names):
-        raise UsageError(f"{text!r} is no list of names separated by commas")
-    return names
-
-
 def augmentation_of(*, tta: bool, scales: str) -> Augmentation:
     """`--tta` flips, `--scales 0.75,1.5` looks at these sizes too. Raises UsageError, InvalidArgument."""
-    try:
-        sizes = tuple(float(size) for size in scales.split(",")) if scales else ()
-    except ValueError:
-        raise UsageError(f"--scales takes numbers separated by commas, not {scales!r}") from None
-    augmentation = Augmentation(tta, sizes)
+    augmentation = Augmentation(tta, scales_of(scales))
     augmentation.check()
     return augmentation

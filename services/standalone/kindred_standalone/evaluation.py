@@ -92,10 +92,12 @@ class Matches:
 
 @dataclass(frozen=True)
 class Measured:
-    """One way of looking, measured. `classes` by name, `total` over all classes together."""
+    """One way of looking, measured. `run` as labels keep it, `classes` by name, `total` over all classes together."""
 
     way: Way
+    label_set: str
     model: str
+    run: str
     ap: float
     ap50: float
     ar: float
@@ -161,6 +163,8 @@ class Truth:
         classes = detected.models[0].classes
         return Measured(
             way=way,
+            label_set=detected.models[0].label_set,
+            run=str(way.options.run(detected.models)),
             model="+".join(f"{model.name}/{model.version}" for model in detected.models),
             ap=stats[0],
             ap50=stats[1],

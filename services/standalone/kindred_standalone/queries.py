@@ -48,6 +48,7 @@ class Query:
     region: Region | None = None
     labels: tuple[str, ...] = ()
     without_labels: tuple[str, ...] = ()
+    min_precision: float = 0.0
     limit: int = 10
     min_score: float | None = None
     facets: bool = False
@@ -75,7 +76,8 @@ class Query:
     @property
     def filters(self) -> str:
         """`with dog, without person, score at least 0.2`."""
-        parts = [f"with {printable(name)}" for name in self.labels]
+        sure = f" (precision {self.min_precision:g})" if self.min_precision else ""
+        parts = [f"with {printable(name)}{sure}" for name in self.labels]
         parts += [f"without {printable(name)}" for name in self.without_labels]
         if self.min_score is not None:
             parts.append(f"score at least {self.min_score:g}")
@@ -120,7 +122,7 @@ async def ask(node: Node, query: Query) -> Answer:
     }
     labels: dict[str, Any] = {}
     if query.labels:
-        labels["all"] = [{"class": name} for name in query.labels]
+        labels["all"] = [{"class": name, "min_precision": query.min_precision} for name in query.labels]
     if query.without_labels:
         labels["none"] = list(query.without_labels)
     if labels:

@@ -1,37 +1,12 @@
 """The detector on the shipped lite model, through gRPC."""
 
-from collections.abc import AsyncIterator
-from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
-from support.fakes import MemoryBlobs
-from support.paths import MODELS
 from support.photos import skimage_photo
 
 from kindred.detector.v1 import detector_pb2 as pb
-from kindred.detector.v1 import detector_pb2_grpc
-from kindred_detector.app import Adapters, build
-from kindred_detector.settings import DetectorSettings
-from kindred_kit.adapters.onnx_inference import OnnxInference
 from kindred_kit.errors import BlobNotFound, ImageUnsupportedFormat, InvalidArgument, UnknownLabel
-from kindred_kit.models import ModelSet
-from kindred_kit.rpc import RpcServer, open_channel
-
-
-@pytest.fixture
-async def detector(tmp_path: Path) -> AsyncIterator[Any]:
-    models, blobs = ModelSet.load(MODELS), MemoryBlobs()
-    await blobs.put("images/cat", skimage_photo("chelsea.png"))
-    inference = OnnxInference({model.name: model.onnx_path for model in models})
-    app = await build(DetectorSettings(), Adapters(inference, models, blobs))
-    server = RpcServer("detector", app.registrations)
-    async with open_channel(await server.start(f"unix:{tmp_path}/d.sock")) as channel:
-        yield detector_pb2_grpc.DetectorServiceStub(channel)
-    await server.aclose(timedelta(0))
-    await app.aclose()
-    await inference.aclose()
 
 
 async def test_the_cat_is_found_where_it_is(detector: Any) -> None:

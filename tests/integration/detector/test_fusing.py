@@ -1,51 +1,14 @@
 """Several looks and several models, through gRPC: the shipped lite model beside YOLOX-nano, which is not shipped."""
 
-from collections.abc import AsyncIterator
-from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
-from support.fakes import MemoryBlobs
-from support.paths import MODELS
 from support.photos import skimage_photo
-from support.yolox import yolox_folder
 
 from kindred.detector.v1 import detector_pb2 as pb
-from kindred.detector.v1 import detector_pb2_grpc
-from kindred_detector.app import Adapters, build
-from kindred_detector.settings import DetectorSettings
-from kindred_kit.adapters.onnx_inference import OnnxInference
 from kindred_kit.errors import InvalidArgument
-from kindred_kit.models import ModelSet
-from kindred_kit.rpc import RpcServer, open_channel
 
 BOTH = ["lite_image", "yolox_nano"]
-
-
-async def serve(tmp_path: Path, models: ModelSet) -> AsyncIterator[Any]:
-    inference = OnnxInference({model.name: model.onnx_path for model in models})
-    app = await build(DetectorSettings(), Adapters(inference, models, MemoryBlobs()))
-    server = RpcServer("detector", app.registrations)
-    async with open_channel(await server.start(f"unix:{tmp_path}/d.sock")) as channel:
-        yield detector_pb2_grpc.DetectorServiceStub(channel)
-    await server.aclose(timedelta(0))
-    await app.aclose()
-    await inference.aclose()
-
-
-@pytest.fixture
-async def shipped(tmp_path: Path) -> AsyncIterator[Any]:
-    async for stub in serve(tmp_path, ModelSet.load(MODELS)):
-        yield stub
-
-
-@pytest.fixture
-async def with_yolox(tmp_path: Path) -> AsyncIterator[Any]:
-    yolox_folder(tmp_path / "own")
-    yolox_folder(tmp_path / "own", name="others", label_set="others-80")
-    async for stub in serve(tmp_path, ModelSet.load(MODELS, tmp_path / "own")):
-        yield stub
 
 
 def overlap(one: pb.Box, other: pb.Box) -> float:
@@ -64,10 +27,10 @@ def overlap(one: pb.Box, other: pb.Box) -> float:
         (pb.Augmentation(flip=True, scales=[0.75, 1.3]), 4),
     ],
 )
-async def test_all_looks_see_the_cat_in_one_place(shipped: Any, augmentation: pb.Augmentation, runs: int) -> None:
+async def test_all_looks_see_the_cat_in_one_place(detector: Any, augmentation: pb.Augmentation, runs: int) -> None:
     photo = skimage_photo("chelsea.png")
-    plain = await shipped.Detect(pb.DetectRequest(data=photo))
-    fused = await shipped.Detect(pb.DetectRequest(data=photo, augmentation=augmentation))
+    plain = await detector.Detect(pb.DetectRequest(data=photo))
+    fused = await detector.Detect(pb.DetectRequest(data=photo, augmentation=augmentation))
     cat = fused.detections[0]
     assert (cat.class_name, cat.source, cat.model) == ("cat", "tta", "lite_image/1")
     assert runs - 1 <= cat.agreement <= runs
@@ -75,21 +38,21 @@ async def test_all_looks_see_the_cat_in_one_place(shipped: Any, augmentation: pb
     assert {d.source for d in plain.detections} == {"single"}
 
 
-async def test_a_higher_threshold_answers_fewer_boxes_and_no_others(shipped: Any) -> None:
+async def test_a_higher_threshold_answers_fewer_boxes_and_no_others(detector: Any) -> None:
     photo, flip = skimage_photo("coffee.png"), pb.Augmentation(flip=True)
-    low = await shipped.Detect(pb.DetectRequest(data=photo, augmentation=flip, score_threshold=0.1))
-    high = await shipped.Detect(pb.DetectRequest(data=photo, augmentation=flip, score_threshold=0.3))
+    low = await detector.Detect(pb.DetectRequest(data=photo, augmentation=flip, score_threshold=0.1))
+    high = await detector.Detect(pb.DetectRequest(data=photo, augmentation=flip, score_threshold=0.3))
     assert list(high.detections) == [d for d in low.detections if d.score >= 0.3]
     assert 0 < len(high.detections) < len(low.detections)
 
 
-async def test_nms_iou_replaces_the_models_own(shipped: Any) -> None:
+async def test_nms_iou_replaces_the_models_own(detector: Any) -> None:
     photo = skimage_photo("coffee.png")
     counts = [
-        len((await shipped.Detect(pb.DetectRequest(data=photo, score_threshold=0, nms_iou=iou))).detections)
+        len((await detector.Detect(pb.DetectRequest(data=photo, score_threshold=0, nms_iou=iou))).detections)
         for iou in (0.0, 0.6, 1.0)
     ]
-    own = await shipped.Detect(pb.DetectRequest(data=photo, score_threshold=0))
+    own = await detector.Detect(pb.DetectRequest(data=photo, score_threshold=0))
     assert counts[0] < counts[1] <= counts[2]
     assert len(own.detections) == counts[1]
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kindred_standalone.detecting import augmentation_of, names_of
+from kindred_standalone.detecting import augmentation_of
 from kindred_standalone.errors import UsageError
 from kindred_standalone.evaluation import EvaluationUnavailable, Matches, Truth
 
@@ -88,12 +88,6 @@ def test_missing_files_and_foreign_categories_are_said(tmp_path: Path) -> None:
     assert truth.categories(["car", "traffic light"]) == ({1: 7}, ["violin"])
     with pytest.raises(UsageError, match="none of"):
         truth.categories(["forklift"])
-
-
-@pytest.mark.parametrize("text", ["", "a,", ",b"])
-def test_names_are_separated_by_commas(text: str) -> None:
-    with pytest.raises(UsageError):
-        names_of(text)
 
 
 def test_scales_of_the_command_line() -> None:

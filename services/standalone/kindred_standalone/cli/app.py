@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from kindred_standalone.cli import demo, images, index, label, labels, models, operate, search, serve
+from kindred_standalone.cli import demo, images, index, label, labels, models, operate, relabel, search, serve
 from kindred_standalone.cli.failure import say
 from kindred_standalone.cli.options import GlobalDataDirOption, remember
 
@@ -33,6 +33,7 @@ app.command("show")(images.show)
 app.command("rm")(images.rm)
 app.command("status")(operate.status)
 app.command("reindex")(operate.reindex)
+app.command("relabel")(relabel.relabel)
 app.command("serve")(serve.serve)
 app.add_typer(labels.app, name="labels")
 app.add_typer(models.app, name="models")

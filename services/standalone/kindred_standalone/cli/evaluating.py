@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,7 +16,8 @@ if TYPE_CHECKING:
     from kindred_standalone.detecting import Way
     from kindred_standalone.evaluation import Matches, Measured, Quality
 
-THRESHOLDS_FILE = "label-thresholds.json"
+PRECISIONS = (0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 0.98)
+"""That a label filter can ask for after a calibration, beside the one that was wanted."""
 _SHOWN_CLASSES = 20
 
 CocoOption = Annotated[Path, typer.Option("--coco", metavar="FILE", help="COCO annotations: the true boxes.")]
@@ -66,7 +69,7 @@ def calibrate(
     ensemble: EnsembleOption = "",
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="FILE", help=f"Default: {THRESHOLDS_FILE} in the data directory."),
+        typer.Option("--output", "-o", metavar="FILE", help="Default: where the gallery's label filters look for it."),
     ] = None,
     as_json: JsonOption = False,
     data_dir: DataDirOption = None,
@@ -75,14 +78,16 @@ def calibrate(
     from kindred_standalone.cli.running import out, run
     from kindred_standalone.text import count_text, printable_path
 
+    where = directory(context, data_dir)
     if output is None:
-        where = directory(context, data_dir)
         where.require()
-        output = where.root / THRESHOLDS_FILE
     # one way alone: what was chosen last
     way = _ways(model, tta=tta, scales=scales, ensemble=ensemble)[-1]
     [measured], _, _ = run(_measure(coco, images, [way], quiet=as_json))
     document = _calibration(measured, precision, min_boxes)
+    if output is None:
+        where.calibrations.mkdir(exist_ok=True)
+        output = where.calibrations / _file_name(measured)
     _write(output, document)
     if as_json:
         _print_json(document)
@@ -100,9 +105,10 @@ def calibrate(
 def _ways(model: str, *, tta: bool, scales: str, ensemble: str) -> list[Way]:
     from kindred_detector.options import DetectOptions
     from kindred_detector.views import Augmentation
-    from kindred_standalone.detecting import Way, augmentation_of, names_of
+    from kindred_standalone.detecting import Way, augmentation_of
+    from kindred_standalone.parsing import names_of
 
-    models = names_of(model) if model else ()
+    models = names_of(model)
     augmentation = augmentation_of(tta=tta, scales=scales)
     ways = [Way("single", DetectOptions(models=models))]
     if augmentation != Augmentation():
@@ -214,8 +220,8 @@ def _quality_json(quality: Quality) -> dict[str, Any]:
 def _calibration(measured: Measured, precision: float, min_boxes: int) -> dict[str, Any]:
     thresholds = {name: matches.threshold_for(precision, min_boxes) for name, matches in measured.classes.items()}
     return {
-        "model": measured.model,
-        "run": measured.way.name,
+        "label_set": measured.label_set,
+        "run": measured.run,
         "precision": precision,
         "min_boxes": min_boxes,
         "classes": {
@@ -224,7 +230,21 @@ def _calibration(measured: Measured, precision: float, min_boxes: int) -> dict[s
             if threshold is not None
         },
         "without": [name for name, threshold in thresholds.items() if threshold is None],
+        "precisions": {
+            name: _thresholds(matches, sorted({*PRECISIONS, precision}), min_boxes)
+            for name, matches in measured.classes.items()
+        },
     }
+
+
+def _thresholds(matches: Matches, precisions: Sequence[float], min_boxes: int) -> dict[str, float]:
+    found = {f"{precision:g}": matches.threshold_for(precision, min_boxes) for precision in precisions}
+    return {precision: threshold for precision, threshold in found.items() if threshold is not None}
+
+
+def _file_name(measured: Measured) -> str:
+    """One file for each label set and run: a calibration made again replaces the one before."""
+    return f"{measured.label_set}.{re.sub(r'[^A-Za-z0-9._+-]+', '-', measured.run)}.json"
 
 
 def _write(path: Path, document: dict[str, Any]) -> None:

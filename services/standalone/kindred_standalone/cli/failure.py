@@ -23,7 +23,7 @@ _HINTS = {
     "label_unknown": "kindred status lists what was found. Ask for a missing class with:  kindred labels request CLASS",
     "image_not_found": "kindred search --json prints the ids of its hits.",
     "not_available": "This is designed, but not built yet.",
-    "space_mismatch": "The gallery was indexed with another model. Index into a new --data-dir.",
+    "space_mismatch": "Bring it over with:  kindred reindex --embed  (or index into a new --data-dir).",
     "port_in_use": "Choose another one with --port, or --port 0 for a free one.",
 }
 

@@ -51,10 +51,11 @@ def label(
     from kindred_standalone import tables
     from kindred_standalone.cli.failure import FAILED
     from kindred_standalone.cli.running import out, run
-    from kindred_standalone.detecting import augmentation_of, names_of
+    from kindred_standalone.detecting import augmentation_of
     from kindred_standalone.errors import UsageError
     from kindred_standalone.label_formats import FORMATS
     from kindred_standalone.labelling import read_thresholds
+    from kindred_standalone.parsing import names_of
     from kindred_standalone.text import count_text, printable_path
 
     if form not in FORMATS:
@@ -70,7 +71,7 @@ def label(
         classes=frozenset(classes or ()),
         nms_iou=nms_iou,
         augmentation=augmentation_of(tta=tta, scales=scales),
-        models=names_of(models) if models else (),
+        models=names_of(models),
     )
     done = run(_label(folder, output, form, options, lowest, quiet=as_json), interrupted=INTERRUPTED_TEXT)
     if as_json:

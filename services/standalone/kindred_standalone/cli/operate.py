@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -23,11 +23,19 @@ def status(context: typer.Context, as_json: JsonOption = False, data_dir: DataDi
     run(_status(directory(context, data_dir), as_json=as_json))
 
 
-def reindex(context: typer.Context, as_json: JsonOption = False, data_dir: DataDirOption = None) -> None:
-    """Build the vector index anew from the catalogue. Searches go on meanwhile; nothing is embedded again."""
+def reindex(
+    context: typer.Context,
+    embed: Annotated[
+        bool, typer.Option("--embed", help="Embed first what has no embedding of the models' space, after a change.")
+    ] = False,
+    as_json: JsonOption = False,
+    data_dir: DataDirOption = None,
+) -> None:
+    """Build the vector index anew from the catalogue. Searches go on meanwhile; only --embed looks at images again."""
     from kindred_standalone.cli.running import run
 
-    run(_reindex(directory(context, data_dir), as_json=as_json), interrupted="Stopped; the old index stays in use.")
+    interrupted = "Stopped; the old index stays in use. Run the same command again to go on from here."
+    run(_reindex(directory(context, data_dir), embed=embed, as_json=as_json), interrupted=interrupted)
 
 
 async def _status(where: DataDirectory, *, as_json: bool) -> None:
@@ -100,10 +108,11 @@ def _status_facts(
     return facts
 
 
-async def _reindex(where: DataDirectory, *, as_json: bool) -> None:
+async def _reindex(where: DataDirectory, *, embed: bool, as_json: bool) -> None:
     import orjson
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+    from kindred.embedder.v1 import embedder_pb2
     from kindred.search.v1 import search_pb2 as pb
     from kindred_standalone.cli.running import err, out
     from kindred_standalone.connect import connect
@@ -111,15 +120,21 @@ async def _reindex(where: DataDirectory, *, as_json: bool) -> None:
     from kindred_standalone.text import count_text
 
     where.require()
-    columns = (TextColumn("Building the index"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    last = pb.ReindexProgress()
-    async with connect(where, StandaloneSettings(), command="reindex") as node:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    embedded, last = embedder_pb2.EmbedBacklogProgress(), pb.ReindexProgress()
+    async with connect(where, StandaloneSettings(), command="reindex", any_space=embed) as node:
         with Progress(*columns, console=err, transient=True, disable=as_json) as progress:
-            task = progress.add_task("", total=None)
-            async for step in node.search.Reindex(pb.ReindexRequest()):
-                last = step
-                progress.update(task, completed=step.done, total=step.total)
+            if embed:
+                task = progress.add_task("Embedding", total=None)
+                async for embedded in node.embedder.EmbedBacklog(embedder_pb2.EmbedBacklogRequest()):
+                    progress.update(task, completed=embedded.done + embedded.failed, total=embedded.total)
+            task = progress.add_task("Building the index", total=None)
+            async for last in node.search.Reindex(pb.ReindexRequest(space=embedded.space)):
+                progress.update(task, completed=last.done, total=last.total)
     if as_json:
-        typer.echo(orjson.dumps({"images": last.done, "index_version": last.index_version}).decode())
+        done = {"images": last.done, "index_version": last.index_version}
+        typer.echo(orjson.dumps(done | ({"not_embedded": embedded.failed} if embed else {})).decode())
     else:
+        if embedded.failed:
+            out.print(f"{count_text(embedded.failed, 'image')} can't be embedded and will not be found.")
         out.print(f"{count_text(last.done, 'image')} in the new index, version {last.index_version}.")

@@ -23,6 +23,9 @@ def search(
     ] = "",
     label: Annotated[list[str] | None, typer.Option(help="Only images with this label; may be repeated.")] = None,
     no_label: Annotated[list[str] | None, typer.Option(help="Only images without this label; may be repeated.")] = None,
+    min_precision: Annotated[
+        float, typer.Option(min=0, max=1, help="Of --label: take only labels so precise (kindred labels calibrate).")
+    ] = 0.0,
     limit: Annotated[int, typer.Option(min=1, max=100, help="How many hits.")] = 10,
     min_score: Annotated[
         float | None, typer.Option(min=-1, max=1, help="Lowest score (cosine).", show_default=False)
@@ -50,12 +53,15 @@ def search(
         raise UsageError("say what to look for: a text, --image FILE, --label NAME, or several of them")
     if region and image is None:
         raise UsageError("--region goes with --image")
+    if min_precision and not label:
+        raise UsageError("--min-precision goes with --label")
     query = Query(
         text=text,
         image=image,
         region=Region.parse(region) if region else None,
         labels=tuple(label or ()),
         without_labels=tuple(no_label or ()),
+        min_precision=min_precision,
         limit=limit,
         min_score=min_score,
         facets=facets,
