@@ -45,7 +45,6 @@ class Build:
         store, now = self._lease.store, now_ms()
         expires = now + int(self._settings.dataset_ttl.total_seconds() * 1000)
         await store.write(jobs.finish, self._lease.builder, self._job.dataset_id, done, exported.notes, now, expires)
-        self.progress.done = self.progress.total
 
     async def _select(self) -> None:
         try:

@@ -1,6 +1,6 @@
 """Errors of this service alone."""
 
-from kindred_kit.errors import KindredError, Status
+from kindred_kit.errors import InvalidArgument, KindredError, Status
 
 
 class DatasetNotFound(KindredError):
@@ -18,6 +18,14 @@ class IdempotencyConflict(KindredError):
 class TooManyDatasets(KindredError):
     code = "too_many_datasets"
     status = Status.CONFLICT
+
+
+class SizeInvalid(InvalidArgument):
+    code = "size_invalid"
+
+
+class ThresholdInvalid(InvalidArgument):
+    code = "threshold_invalid"
 
 
 class UnknownFormat(KindredError):

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from kindred.datasets.v1 import datasets_pb2 as pb
 from kindred_datasets.convert import FORMATS, license_types
-from kindred_datasets.errors import UnknownFormat
+from kindred_datasets.errors import SizeInvalid, ThresholdInvalid, UnknownFormat
 from kindred_kit.adapters.file_references import referenced_path
 from kindred_kit.adapters.object_store import checked_key
 from kindred_kit.errors import InvalidArgument, InvalidRegion
@@ -42,7 +42,7 @@ def checked_order(said: pb.DatasetSpec) -> pb.DatasetSpec:
     elif source == "failures":
         _check_failures(spec.failures)
     if not 1 <= spec.size <= MAX_SIZE:
-        raise InvalidArgument(f"size lies between 1 and {MAX_SIZE:,}", pointer="/size")
+        raise SizeInvalid(f"size lies between 1 and {MAX_SIZE:,}", pointer="/size")
     _between(spec.diversity, 0, 1, "diversity")
     if spec.HasField("min_score"):
         _between(spec.min_score, -1, 1, "min_score")
@@ -51,11 +51,11 @@ def checked_order(said: pb.DatasetSpec) -> pb.DatasetSpec:
     spec.val_share = spec.val_share if spec.HasField("val_share") else DEFAULT_VAL_SHARE
     _between(spec.val_share, 0, MAX_VAL_SHARE, "val_share")
     if spec.HasField("label_min_score"):
-        _between(spec.label_min_score, 0, 1, "labels/min_score")
+        _between(spec.label_min_score, 0, 1, "labels/min_score", ThresholdInvalid)
     if len(spec.class_thresholds) > MAX_CLASSES or len(spec.classes) > MAX_CLASSES:
         raise InvalidArgument(f"at most {MAX_CLASSES:,} classes", pointer="/labels")
     for name, threshold in spec.class_thresholds.items():
-        _between(threshold, 0, 1, f"labels/thresholds/{name[:80]}")
+        _between(threshold, 0, 1, f"labels/thresholds/{name[:80]}", ThresholdInvalid)
     spec.format = spec.format or pb.FORMAT_COCO
     if spec.format not in FORMATS:
         raise UnknownFormat(f"no such format; there are {', '.join(FORMATS.values())}", pointer="/format")
@@ -132,6 +132,6 @@ def _check_ids(ids: Sequence[str], pointer: str, most: int) -> None:
             raise InvalidArgument("an image id has 64 hex digits", pointer=f"{pointer}/{position}")
 
 
-def _between(value: float, low: float, high: float, name: str) -> None:
+def _between(value: float, low: float, high: float, name: str, error: type[InvalidArgument] = InvalidArgument) -> None:
     if not math.isfinite(value) or not low <= round(value, 6) <= high:
-        raise InvalidArgument(f"{name.rpartition('/')[2]} lies between {low:g} and {high:g}", pointer=f"/{name}")
+        raise error(f"{name.rpartition('/')[2]} lies between {low:g} and {high:g}", pointer=f"/{name}")

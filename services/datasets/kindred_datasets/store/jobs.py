@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, or
 
 from kindred_datasets.domain import Note
 from kindred_datasets.errors import DatasetNotFound, IdempotencyConflict, LeaseLost, TooManyDatasets
-from kindred_datasets.jobs import Finished, Job, NewJob, Progress, State
+from kindred_datasets.jobs import Finished, Job, NewJob, Progress, Stage, State
 from kindred_datasets.store import notes, rows, tables
 from kindred_datasets.store.tables import datasets, given, items
 
@@ -92,7 +92,7 @@ def claim(connection: Connection, builder: str, now_ms: int, lease_ms: int) -> J
     free = and_(
         datasets.c.state.in_(_UNFINISHED),
         datasets.c.not_before_ms <= now_ms,
-        or_(datasets.c.lease_until_ms < now_ms, datasets.c.lease_owner == builder),
+        or_(datasets.c.lease_until_ms <= now_ms, datasets.c.lease_owner == builder),
     )
     order = (datasets.c.created_at_ms, datasets.c.dataset_id)
     while True:
@@ -158,6 +158,9 @@ def finish(
         builder,
         dataset_id,
         state=int(State.DONE),
+        stage=Stage.PACK.value,
+        done=result.images,
+        total=result.images,
         images=result.images,
         boxes=result.boxes,
         archive_key=result.archive.key,

@@ -22,6 +22,8 @@ _HINTS = {
     "model_invalid": "See which file is wrong with:  kindred models verify",
     "label_unknown": "kindred status lists what was found. Ask for a missing class with:  kindred labels request CLASS",
     "image_not_found": "kindred search --json prints the ids of its hits.",
+    "dataset_empty": "Leave out or loosen the filter that takes most, or index more images.",
+    "failure_set_unreadable": "kindred index DIR --json says of each file what is wrong with it.",
     "not_available": "This is designed, but not built yet.",
     "space_mismatch": "Bring it over with:  kindred reindex --embed  (or index into a new --data-dir).",
     "port_in_use": "Choose another one with --port, or --port 0 for a free one.",
