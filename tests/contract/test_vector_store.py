@@ -300,3 +300,21 @@ def _random_detections(rng: np.random.Generator) -> list[Detection]:
 def _random_term(rng: np.random.Generator) -> LabelTerm:
     min_score = float(np.float32(rng.integers(0, 21) / 20 if rng.random() < 0.7 else rng.random()))
     return LabelTerm("coco-80", int(rng.integers(0, 4)), "c", min_score, int(rng.integers(1, 6)))
+
+
+@pytest.mark.parametrize("reopened", [False, True])
+async def test_a_private_row_is_hidden_though_all_before_it_were_public(tmp_path: Path, reopened: bool) -> None:
+    """LanceDB's adapter leaves out a filter that every row passes; the first row that does not brings it back."""
+    store = LanceDbStore(tmp_path / "vectors")
+    await store.create("c", DIMENSION)
+    rows = [replace(row, access=("public", "o:a")) for row in make_rows(5)]
+    await store.upsert("c", rows)
+    seen = HasAny("access", ("public", "o:b"))
+    assert len(await ids(store, rows[0].vector, seen, 10)) == 5
+    if reopened:
+        await store.aclose()
+        store = LanceDbStore(tmp_path / "vectors")
+        assert len(await ids(store, rows[0].vector, seen, 10)) == 5
+    await store.upsert("c", [replace(rows[0], access=("o:a",), row_version=2)])
+    assert set(await ids(store, rows[0].vector, seen, 10)) == {row.image_id for row in rows[1:]}
+    await store.aclose()

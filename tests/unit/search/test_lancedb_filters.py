@@ -1,6 +1,6 @@
 import pytest
 
-from kindred_search.vectors.lancedb_filters import in_list, to_sql
+from kindred_search.vectors.lancedb_filters import in_list, to_sql, without_what_always_holds
 from kindred_search.vectors.port import And, Compare, HasAny, IndexFilter, Not, OneOf, Or
 
 CASES: list[tuple[IndexFilter, str]] = [
@@ -31,3 +31,22 @@ def test_a_quote_never_ends_the_text(text: str) -> None:
         inside = sql[sql.index("'") + 1 : sql.rindex("'")]
         assert inside.replace("''", "'") == text
         assert inside.count("'") == 2 * text.count("'")
+
+
+PUBLIC_OR_OWN = HasAny("access", ("public", "o:a"))
+LABELLED = HasAny("labels", ("public",))
+
+
+def test_what_every_row_has_need_not_be_asked() -> None:
+    everywhere = frozenset({"public"})
+    assert without_what_always_holds(PUBLIC_OR_OWN, everywhere) == And(())
+    assert without_what_always_holds(And((PUBLIC_OR_OWN, LABELLED)), everywhere) == And((LABELLED,))
+    assert without_what_always_holds(And((And((PUBLIC_OR_OWN,)), LABELLED)), everywhere) == And((LABELLED,))
+
+
+@pytest.mark.parametrize(
+    "where", [Not(PUBLIC_OR_OWN), Or((PUBLIC_OR_OWN, LABELLED)), LABELLED, HasAny("access", ("o:b",))]
+)
+def test_the_rest_stays_as_it_is(where: IndexFilter) -> None:
+    assert without_what_always_holds(where, frozenset({"public"})) == where
+    assert without_what_always_holds(And((PUBLIC_OR_OWN,)), frozenset({"o:b"})) == And((PUBLIC_OR_OWN,))

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from kindred_kit.errors import IndexDamaged, InvalidArgument
 from kindred_kit.telemetry import FALLBACKS, get_logger
-from kindred_search.vectors.lancedb_filters import in_list, to_sql
-from kindred_search.vectors.port import IndexFilter, IndexHit, Row
+from kindred_search.vectors.lancedb_filters import in_list, to_sql, without_what_always_holds
+from kindred_search.vectors.port import And, HasAny, IndexFilter, IndexHit, Not, Row
 
 _NAME = re.compile(r"[a-z0-9_-]{1,200}")
 _TOKEN_COLUMNS = ("access", "labels")
@@ -70,6 +70,7 @@ class LanceDbStore:
         self._database: Any = None
         self._tables: dict[str, Any] = {}
         self._with_vector_index: set[str] = set()
+        self._access_everywhere: dict[str, frozenset[str] | None] = {}  # None: there is no row yet
         self._opening = asyncio.Lock()
         self._building = asyncio.Lock()
         self._log = get_logger("search")
@@ -89,6 +90,7 @@ class LanceDbStore:
         database = await self._connect()
         self._tables.pop(collection, None)
         self._with_vector_index.discard(collection)
+        self._access_everywhere.pop(collection, None)
         await database.drop_table(_checked(collection), ignore_missing=True)
 
     async def names(self) -> Sequence[str]:
@@ -107,6 +109,9 @@ class LanceDbStore:
             return
         table = await self._table(collection)
         newest = list({row.image_id: row for row in rows}.values())
+        # before the rows are there: no search may take a token for granted that one of them has not
+        held = [self._access_everywhere[collection], *(frozenset(row.access) for row in newest)]
+        self._access_everywhere[collection] = frozenset.intersection(*(tokens for tokens in held if tokens is not None))
         columns = await asyncio.to_thread(_columns, newest)
         merge = table.merge_insert("image_id").when_matched_update_all().when_not_matched_insert_all()
         with _damage():
@@ -123,7 +128,10 @@ class LanceDbStore:
     ) -> Sequence[IndexHit]:
         table = await self._table(collection)
         query = table.query().nearest_to(vector).column("vector").distance_type("cosine").limit(top_k)
-        query = query.where(to_sql(where)).select(["image_id", "_distance"])
+        needed = without_what_always_holds(where, self._access_everywhere[collection] or frozenset())
+        if needed != And(()):
+            query = query.where(to_sql(needed))
+        query = query.select(["image_id", "_distance"])
         if collection in self._with_vector_index and top_k > _LONGEST_WALK:
             query = query.bypass_vector_index()
         elif collection in self._with_vector_index:
@@ -226,8 +234,18 @@ class LanceDbStore:
                     raise InvalidArgument(f"the index has no collection {collection}") from error
             if any("vector" in index.columns for index in await table.list_indices()):
                 self._with_vector_index.add(collection)
+            with _damage():
+                self._access_everywhere[collection] = await _access_everywhere(table)
             self._tables[collection] = table
             return table
+
+
+async def _access_everywhere(table: Any) -> frozenset[str] | None:
+    """Access tokens that every row has; None where there is no row."""
+    rows = (await table.query().select(["access"]).limit(1).to_arrow())["access"].to_pylist()
+    if not rows:
+        return None
+    return frozenset([t for t in rows[0] if not await table.count_rows(to_sql(Not(HasAny("access", (t,)))))])
 
 
 @contextmanager
