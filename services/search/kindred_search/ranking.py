@@ -22,9 +22,6 @@ from kindred_search.vectors.port import IndexFilter, IndexHit, VectorStore
 MOST_CANDIDATES = 10_000
 """How far a page is refilled when the catalogue turns candidates down."""
 
-_SPARE = 2
-"""Candidates asked for beyond the page: images that were deleted a moment ago."""
-
 _LONG = 5_000
 """Hits that take the event loop long enough to sort (about 10 ms) for a thread to be worth it."""
 
@@ -105,7 +102,7 @@ class Ranker:
         if query.vector is None:
             return await self._newest(query, active, depth, check)
         allowed: dict[str, bool] = {}
-        top_k = depth + len(query.exclude_ids) + (_SPARE if check else 0)
+        top_k = depth + len(query.exclude_ids)
         while True:
             search = self._vectors.search(active.name, query.vector, top_k, query.where)
             found = await self._mending(active.name, search)

@@ -1,6 +1,8 @@
 """A gRPC channel whose calls carry the request id and a deadline, and whose errors are ours again."""
 
-from collections.abc import AsyncIterator, Callable
+from __future__ import annotations  # grpc's generics exist for the type checker only
+
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
@@ -15,60 +17,78 @@ DEFAULT_DEADLINE = timedelta(seconds=30)
 
 
 def open_channel(address: str, deadline: timedelta = DEFAULT_DEADLINE) -> grpc.aio.Channel:
-    """Open a channel to `unix:/path.sock` or `host:port`. Calls raise KindredError, never a gRPC error."""
-    seconds = deadline.total_seconds()
-    return grpc.aio.insecure_channel(
-        address,
-        interceptors=[_UnaryInterceptor(seconds), _StreamInterceptor()],
-        options=[
-            ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
-            ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
-            # a second's back-off at most: a part that comes back is used again at once
-            ("grpc.max_reconnect_backoff_ms", 1000),
-        ],
-    )
+    """Open a channel to `unix:/path.sock` or `host:port`. Calls raise KindredError, never a gRPC error.
+
+    Streams have no default deadline: they last as long as the work that they report.
+    """
+    options = [
+        ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+        ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+        # a second's back-off at most: a part that comes back is used again at once
+        ("grpc.max_reconnect_backoff_ms", 1000),
+    ]
+    return _Channel(grpc.aio.insecure_channel(address, options=options), deadline.total_seconds())
 
 
-def _with_request_id(details: grpc.aio.ClientCallDetails, timeout: float | None) -> grpc.aio.ClientCallDetails:
-    metadata = grpc.aio.Metadata(*(details.metadata or ()))
-    if metadata.get(REQUEST_ID_METADATA) is None:
-        metadata.add(REQUEST_ID_METADATA, current_request_id())
-    return grpc.aio.ClientCallDetails(
-        method=details.method,
-        timeout=details.timeout if details.timeout is not None else timeout,
-        metadata=metadata,
-        credentials=details.credentials,
-        wait_for_ready=details.wait_for_ready,
-    )
+class _Channel(grpc.aio.Channel):
+    """Around each call of the channel below. grpc's own interceptors do the same for a task and 0.1 ms more a call."""
+
+    def __init__(self, below: grpc.aio.Channel, timeout_s: float) -> None:
+        self._below = below
+        self._timeout_s = timeout_s
+
+    def unary_unary(self, *args: Any, **kwargs: Any) -> Any:
+        call = self._below.unary_unary(*args, **kwargs)
+
+        async def run(request: Any, timeout: float | None = None, metadata: Any = (), **options: Any) -> Any:
+            try:
+                return await call(
+                    request, timeout=timeout or self._timeout_s, metadata=_with_request_id(metadata), **options
+                )
+            except grpc.aio.AioRpcError as error:
+                raise from_rpc_error(error) from None
+
+        return run
+
+    def unary_stream(self, *args: Any, **kwargs: Any) -> Any:
+        call = self._below.unary_stream(*args, **kwargs)
+
+        async def run(request: Any, metadata: Any = (), **options: Any) -> AsyncIterator[Any]:
+            try:
+                async for message in call(request, metadata=_with_request_id(metadata), **options):
+                    yield message
+            except grpc.aio.AioRpcError as error:
+                raise from_rpc_error(error) from None
+
+        return run
+
+    def stream_unary(self, *args: Any, **kwargs: Any) -> Any:
+        raise NotImplementedError("no service of ours takes a stream")
+
+    def stream_stream(self, *args: Any, **kwargs: Any) -> Any:
+        raise NotImplementedError("no service of ours takes a stream")
+
+    async def close(self, grace: float | None = None) -> None:
+        await self._below.close(grace)
+
+    def get_state(self, try_to_connect: bool = False) -> grpc.ChannelConnectivity:
+        return self._below.get_state(try_to_connect)
+
+    async def wait_for_state_change(self, last_observed_state: grpc.ChannelConnectivity) -> None:
+        await self._below.wait_for_state_change(last_observed_state)
+
+    async def channel_ready(self) -> None:
+        await self._below.channel_ready()
+
+    async def __aenter__(self) -> _Channel:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
 
 
-class _UnaryInterceptor(grpc.aio.UnaryUnaryClientInterceptor):
-    def __init__(self, default_timeout_s: float) -> None:
-        self._default_timeout_s = default_timeout_s
-
-    async def intercept_unary_unary(
-        self, continuation: Callable[..., Any], details: grpc.aio.ClientCallDetails, request: Any
-    ) -> Any:
-        call = await continuation(_with_request_id(details, self._default_timeout_s), request)
-        try:
-            return await call
-        except grpc.aio.AioRpcError as error:
-            raise from_rpc_error(error) from None
-
-
-class _StreamInterceptor(grpc.aio.UnaryStreamClientInterceptor):
-    """No default deadline: a stream lasts as long as the work that it reports."""
-
-    async def intercept_unary_stream(
-        self, continuation: Callable[..., Any], details: grpc.aio.ClientCallDetails, request: Any
-    ) -> AsyncIterator[Any]:
-        call = await continuation(_with_request_id(details, None), request)
-        return _translated(call)
-
-
-async def _translated(call: Any) -> AsyncIterator[Any]:
-    try:
-        async for message in call:
-            yield message
-    except grpc.aio.AioRpcError as error:
-        raise from_rpc_error(error) from None
+def _with_request_id(metadata: Any) -> tuple[tuple[str, str], ...]:
+    given = tuple(metadata)
+    if any(key == REQUEST_ID_METADATA for key, _ in given):
+        return given
+    return (*given, (REQUEST_ID_METADATA, current_request_id()))

@@ -71,34 +71,35 @@ class _Edge(grpc.aio.ServerInterceptor):
     def __init__(self, service: str) -> None:
         self._service = service
         self._log = get_logger(service)
+        self._wrapped: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
 
     async def intercept_service(
         self,
         continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any] | None]],
         details: grpc.HandlerCallDetails,
     ) -> grpc.RpcMethodHandler[Any, Any] | None:
+        if (known := self._wrapped.get(details.method)) is not None:
+            return known
         handler = await continuation(details)
         if handler is None or not details.method.startswith("/kindred."):
             return handler
-        method = details.method.rpartition("/")[2]
-        request_id = dict(details.invocation_metadata or ()).get(REQUEST_ID_METADATA) or new_request_id()
+        self._wrapped[details.method] = self._wrap(handler, details.method.rpartition("/")[2])
+        return self._wrapped[details.method]
+
+    def _wrap(self, handler: grpc.RpcMethodHandler[Any, Any], method: str) -> grpc.RpcMethodHandler[Any, Any]:
         codec = {
             "request_deserializer": handler.request_deserializer,
             "response_serializer": handler.response_serializer,
         }
         if handler.unary_unary:
-            return grpc.unary_unary_rpc_method_handler(
-                self._unary(handler.unary_unary, method, str(request_id)), **codec
-            )
+            return grpc.unary_unary_rpc_method_handler(self._unary(handler.unary_unary, method), **codec)
         if handler.unary_stream:
-            return grpc.unary_stream_rpc_method_handler(
-                self._stream(handler.unary_stream, method, str(request_id)), **codec
-            )
+            return grpc.unary_stream_rpc_method_handler(self._stream(handler.unary_stream, method), **codec)
         return handler
 
-    def _unary(self, call: Any, method: str, request_id: str) -> Any:
+    def _unary(self, call: Any, method: str) -> Any:
         async def run(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
-            started = self._begin(request_id)
+            started = _begin(context)
             try:
                 response = await call(request, context)
             except Exception as error:
@@ -109,9 +110,9 @@ class _Edge(grpc.aio.ServerInterceptor):
 
         return run
 
-    def _stream(self, call: Any, method: str, request_id: str) -> Any:
+    def _stream(self, call: Any, method: str) -> Any:
         async def run(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
-            started = self._begin(request_id)
+            started = _begin(context)
             try:
                 async for response in call(request, context):
                     yield response
@@ -121,11 +122,6 @@ class _Edge(grpc.aio.ServerInterceptor):
                 self._end(method, "OK", started)
 
         return run
-
-    @staticmethod
-    def _begin(request_id: str) -> float:
-        request_id_var.set(request_id)
-        return time.perf_counter()
 
     def _end(self, method: str, code: str, started: float) -> None:
         seconds = time.perf_counter() - started
@@ -144,3 +140,10 @@ class _Edge(grpc.aio.ServerInterceptor):
             )
         self._end(method, error.status.grpc, started)
         await context.abort(grpc.StatusCode[error.status.grpc], error.detail, trailing_metadata=to_trailers(error))
+
+
+def _begin(context: grpc.aio.ServicerContext[Any, Any]) -> float:
+    """Take over the caller's request id, or make one; the time is for the duration."""
+    request_id = dict(context.invocation_metadata() or ()).get(REQUEST_ID_METADATA)
+    request_id_var.set(str(request_id or new_request_id()))
+    return time.perf_counter()
