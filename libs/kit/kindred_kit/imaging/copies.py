@@ -62,7 +62,8 @@ def compare(one: bytes, other: bytes) -> Copy | None:
     Found: crops to 70 % of each side or more at any place (of two crops, the half that both show), resized, stretched
     as a whole, mirrored, saved again, brighter, darker, of other contrast or without colour, and all of these together.
     Not found: turned pictures, and those with a frame or another picture around them.
-    Takes 5 to 10 ms of a core, half of that when the two were compared with others just before. Raises ValueError for what is no signature.
+    Takes 5 to 10 ms of a core, half of that when the two were compared with others just before.
+    Raises ValueError for what is no signature.
     """
     first, second = _pyramid(one), _pyramid(other)
     guesses = [guess for guess in search(first, second)[:_GUESSES] if guess.correlation >= _COARSE_GATE]
