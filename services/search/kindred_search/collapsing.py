@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from kindred_kit.errors import KindredError
 from kindred_kit.imaging import ImageLimits, decode
-from kindred_kit.imaging.resize import resize_stretch
+from kindred_kit.imaging.copies import compare, signature
 from kindred_kit.ports.blobs import BlobStore
 from kindred_kit.telemetry import FALLBACKS
 from kindred_search.catalogue.catalogue import Catalogue
@@ -27,18 +27,13 @@ one had more, of those cropped to 64 % of their area 97 %, to 49 % 85 %; a photo
 _SAME = 0.98
 """Cosine from which on two images are copies where a thumbnail cannot be read."""
 
-_MOST_CANDIDATES = 8
+_MOST_CANDIDATES = 32
 """Compared with one image; the most alike ones first."""
 
 _MOST_COMPARED = 100
-"""In one page; what is left over stays in the list."""
-
-_SIDE_PX, _SAME_PICTURE = 32, 0.95
-"""Side of a signature, and the correlation from which on two are of the same picture."""
+"""In one page: a second of work on two cores; what is left over stays in the list."""
 
 _THUMBNAIL = ImageLimits(max_pixels=4_000_000, max_bytes=4_000_000)
-
-Signature = NDArray[np.uint8]
 
 
 class Collapser:
@@ -60,12 +55,10 @@ class Collapser:
         for image_id in image_ids:
             if not copies.undecided(image_id):
                 continue
-            open_ones = [
-                (other, cosine) for other, cosine in copies.candidates.get(image_id, ()) if copies.undecided(other)
-            ]
-            found = [other for other, cosine in open_ones if await page.same(image_id, other, cosine)]
-            copies.behind[image_id] = tuple(found)
-            copies.hidden.update(found)
+            alike = [found for found in copies.candidates.get(image_id, ()) if copies.undecided(found[0])]
+            behind = await page.copies_among(image_id, alike) if alike else []
+            copies.behind[image_id] = tuple(behind)
+            copies.hidden.update(behind)
 
 
 class _Page:
@@ -75,31 +68,37 @@ class _Page:
         self._catalogue = catalogue
         self._blobs = blobs
         self._owner = owner
-        self._signatures: dict[str, Signature | None] = {}
+        self._signatures: dict[str, bytes | None] = {}
         self._compared = 0
 
-    async def same(self, one: str, other: str, cosine: float) -> bool:
-        if self._compared >= _MOST_COMPARED:
+    async def copies_among(self, image_id: str, alike: Sequence[tuple[str, float]]) -> list[str]:
+        """Those of `alike` (ids with their cosines, at most 499) that are copies of the image."""
+        taken = alike[: _MOST_COMPARED - self._compared]
+        self._compared += len(taken)
+        if len(taken) < len(alike):
             FALLBACKS.labels("search", "copies_not_compared").inc()
-            return False
-        self._compared += 1
-        first, second = await self._signature(one), await self._signature(other)
+        await self._load([image_id, *(other for other, _ in taken)])
+        found = await asyncio.gather(*(self._same(image_id, other, cosine) for other, cosine in taken))
+        return [other for (other, _), same in zip(taken, found, strict=True) if same]
+
+    async def _same(self, one: str, other: str, cosine: float) -> bool:
+        first, second = self._signatures[one], self._signatures[other]
         if first is None or second is None:
             FALLBACKS.labels("search", "copies_without_thumbnail").inc()
             return cosine >= _SAME
-        return await asyncio.to_thread(is_copy, first, second)
+        return await asyncio.to_thread(compare, first, second) is not None
 
-    async def _signature(self, image_id: str) -> Signature | None:
-        if image_id not in self._signatures:
-            self._signatures[image_id] = await self._read(image_id)
-        return self._signatures[image_id]
+    async def _load(self, image_ids: Sequence[str]) -> None:
+        new = [image_id for image_id in image_ids if image_id not in self._signatures]
+        keys = await self._catalogue.read(thumb_keys, self._owner, new)
+        read = await asyncio.gather(*(self._signature(keys.get(image_id)) for image_id in new))
+        self._signatures.update(zip(new, read, strict=True))
 
-    async def _read(self, image_id: str) -> Signature | None:
-        keys = await self._catalogue.read(thumb_keys, self._owner, [image_id])
-        if image_id not in keys:
+    async def _signature(self, thumb_key: str | None) -> bytes | None:
+        if thumb_key is None:
             return None
         try:
-            data = await self._blobs.get(keys[image_id])
+            data = await self._blobs.get(thumb_key)
             return await asyncio.to_thread(lambda: signature(decode(data, _THUMBNAIL)))
         except KindredError:
             return None
@@ -116,22 +115,3 @@ def _alike(vectors: NDArray[np.float16]) -> dict[int, list[tuple[int, float]]]:
         best = others[np.argsort(-cosines[one, others], kind="stable")][:_MOST_CANDIDATES]
         found[int(one)] = [(int(other), float(cosines[one, other])) for other in best]
     return found
-
-
-def signature(pixels: NDArray[np.uint8]) -> Signature:
-    """uint8 [h, w, 3] RGB -> uint8 [32, 32]: the picture in grey, stretched."""
-    grey: Signature = resize_stretch(pixels, _SIDE_PX, _SIDE_PX).mean(axis=2).astype(np.uint8)
-    return grey
-
-
-def is_copy(one: Signature, other: Signature) -> bool:
-    """Whether two signatures are of one picture, at another size, quality, brightness or mirrored."""
-    first, second = (np.asarray(side, np.float32).ravel() for side in (one, other))
-    mirrored = np.ascontiguousarray(other[:, ::-1]).astype(np.float32).ravel()
-    return max(_correlation(first, second), _correlation(first, mirrored)) >= _SAME_PICTURE
-
-
-def _correlation(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
-    one, other = one - one.mean(), other - other.mean()
-    lengths = float(np.linalg.norm(one) * np.linalg.norm(other))
-    return float(one @ other) / lengths if lengths else 0.0
