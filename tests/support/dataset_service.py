@@ -49,11 +49,17 @@ class ChosenEmbedder(embedder_pb2_grpc.EmbedderServiceServicer):
         self._blobs = blobs
         self.vectors: dict[tuple[str, tuple[float, ...]], NDArray[np.float32]] = {}
         self.space = SPACE
+        self.space_after: dict[int, str] = {}
+        """After so many calls another space."""
         self.calls = 0
+        self.delay_s = 0.0
         self.error: Exception | None = None
 
     async def EmbedImage(self, request: Any, context: Any) -> Any:
+        space = self.space
         self.calls += 1
+        self.space = self.space_after.get(self.calls, self.space)
+        await asyncio.sleep(self.delay_s)
         if self.error is not None:
             raise self.error
         data = await self._blobs.get(request.blob_key)
@@ -65,7 +71,7 @@ class ChosenEmbedder(embedder_pb2_grpc.EmbedderServiceServicer):
         if found is None:
             seed = int(hashlib.sha256(f"{digest}{place}".encode()).hexdigest()[:8], 16)
             found = unit(np.random.default_rng(seed).standard_normal(DIMENSION))
-        return embedder_pb2.EmbedImageResponse(embedding=embedding(found), space=self.space)
+        return embedder_pb2.EmbedImageResponse(embedding=embedding(found), space=space)
 
 
 class DatasetService:
