@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from support.commands import CommandLine
+from support.in_process import index, opened, search
 from support.paths import shared
 
 pytest.importorskip("pycocotools")
@@ -40,17 +41,34 @@ def test_tta_stands_beside_the_single_run(annotations: Path, command_line: Comma
     assert not command_line.data_dir.exists()
 
 
-def test_thresholds_are_as_precise_as_asked(annotations: Path, command_line: CommandLine, tmp_path: Path) -> None:
+async def test_thresholds_are_as_precise_as_asked(annotations: Path, command_line: CommandLine) -> None:
     images = shared("data", "coco_boxes", "images")
-    output = tmp_path / "thresholds.json"
-    arguments = ("--coco", annotations, "--images", images, "--precision", "0.8", "--min-boxes", "5", "-o", output)
+    few = [images / entry["file_name"] for entry in json.loads(annotations.read_text())["images"]]
+    async with opened(command_line.data_dir) as session:
+        await index(session, few)
+    arguments = ("--coco", annotations, "--images", images, "--precision", "0.8", "--min-boxes", "5")
     said = command_line.run("labels", "calibrate", *arguments).stdout
+    [output] = (command_line.data_dir / "calibrations").iterdir()
+    assert str(output) in said
     document = json.loads(output.read_text())
+    assert (document["label_set"], document["run"]) == ("coco-80", "lite_image/1")
     assert "person" in document["classes"]
     assert all(entry["precision"] >= 0.8 and entry["found"] >= 5 for entry in document["classes"].values())
     assert set(document["classes"]) | set(document["without"]) > {"person", "sheep"}
-    assert "person" in said
-    assert [path.name for path in tmp_path.iterdir()] == ["thresholds.json"]
+
+    # filters read it at once
+    threshold = document["precisions"]["person"]["0.8"]
+    assert threshold == document["classes"]["person"]["threshold"]
+    async with opened(command_line.data_dir) as session:
+        sure = await search(session.node, filter={"labels": {"all": [{"class": "person", "min_precision": 0.8}]}})
+        assert 0 < len(sure) < len(few)
+        for hit in sure:
+            assert max(label["score"] for label in hit["labels"] if label["class"] == "person") >= threshold
+        every = await search(session.node, filter={"labels": {"all": ["person"]}})
+        assert {hit["id"] for hit in sure} <= {hit["id"] for hit in every}
+    refused = command_line.run("search", "--label", "sheep", "--min-precision", "0.8", expect=1).stderr
+    assert "sheep" in refused
+    assert "so precise are" in refused
 
 
 def test_unknown_models_and_no_gallery(annotations: Path, command_line: CommandLine) -> None:

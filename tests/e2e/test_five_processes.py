@@ -19,6 +19,9 @@ import pytest
 from support.paths import MODELS
 from support.photos import skimage_photo
 
+from kindred.detector.v1 import detector_pb2, detector_pb2_grpc
+from kindred_kit.rpc import open_channel
+
 
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as server:
@@ -26,7 +29,7 @@ def free_port() -> int:
 
 
 @pytest.fixture
-def url(tmp_path: Path) -> Iterator[str]:
+def addresses(tmp_path: Path) -> Iterator[dict[str, str]]:
     ports = {name: free_port() for name in ("search", "embedder", "detector", "datasets", "gateway")}
     shared = {
         **{f"KINDRED_{name.upper()}_ADDRESS": f"127.0.0.1:{port}" for name, port in ports.items()},
@@ -38,6 +41,7 @@ def url(tmp_path: Path) -> Iterator[str]:
         "KINDRED_DATASETS_WORK_DIR": f"{tmp_path}/work",
         "KINDRED_LINK_SECRET": "shared by all gateways",
         "KINDRED_VECTORS_DIR": f"{tmp_path}/vectors",
+        "KINDRED_CALIBRATIONS_DIR": f"{tmp_path}/calibrations",
         "KINDRED_PORT": str(ports["gateway"]),
     }
     with ExitStack() as stack:
@@ -47,7 +51,7 @@ def url(tmp_path: Path) -> Iterator[str]:
             process = subprocess.Popen([sys.executable, "-m", f"kindred_{name}"], env=environment, stderr=log)
             stack.callback(process.wait, 30)
             stack.callback(process.terminate)
-        yield f"http://127.0.0.1:{ports['gateway']}"
+        yield {name: f"127.0.0.1:{port}" for name, port in ports.items()}
 
 
 def wait_until_ready(client: httpx.Client) -> None:
@@ -62,8 +66,8 @@ def wait_until_ready(client: httpx.Client) -> None:
     pytest.fail("the services did not become ready")
 
 
-def test_an_image_posted_to_one_process_is_found_through_all(url: str) -> None:
-    with httpx.Client(base_url=url, timeout=60) as client:
+async def test_an_image_posted_to_one_process_is_found_through_all(addresses: dict[str, str], tmp_path: Path) -> None:
+    with httpx.Client(base_url=f"http://{addresses['gateway']}", timeout=60) as client:
         wait_until_ready(client)
         for name in ("chelsea.png", "coffee.png", "rocket.jpg"):
             answer = client.post("/v1/images?wait=50", files={"file": (name, skimage_photo(name))})
@@ -82,6 +86,23 @@ def test_an_image_posted_to_one_process_is_found_through_all(url: str) -> None:
         with zipfile.ZipFile(io.BytesIO(archive)) as written:
             assert json.loads(written.read("manifest.json"))["made_from"]["query"] == "a cat"
             assert len([name for name in written.namelist() if name.endswith((".jpg", ".png"))]) == 2
+
+        # the operator labels again, and a calibration of those labels is a file that the search service reads
+        async with open_channel(addresses["detector"]) as channel:
+            request = detector_pb2.RelabelRequest(augmentation=detector_pb2.Augmentation(flip=True))
+            steps = [step async for step in detector_pb2_grpc.DetectorServiceStub(channel).Relabel(request)]
+        assert (steps[0].done, steps[-1].done, steps[-1].failed, steps[-1].finished) == (0, 3, 0, True)
+        (tmp_path / "calibrations").mkdir()
+        known = {"label_set": "coco-80", "run": steps[-1].run, "precisions": {"cat": {"0.9": 0.3}, "dog": {}}}
+        (tmp_path / "calibrations" / "tta.json").write_text(json.dumps(known))
+        [hit] = sure(client, "cat").raise_for_status().json()["results"]
+        assert {label["source"] for label in hit["labels"]} == {"tta"}
+        assert sure(client, "dog").json()["code"] == "precision_unavailable"
+
+
+def sure(client: httpx.Client, name: str) -> httpx.Response:
+    label = {"class": name, "min_precision": 0.9}
+    return client.post("/v1/search", json={"filter": {"labels": {"all": [label]}}})
 
 
 def wait_for_job(client: httpx.Client, location: str) -> Any:

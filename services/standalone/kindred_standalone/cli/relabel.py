@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,6 +14,17 @@ if TYPE_CHECKING:
     from kindred_standalone.datadir import DataDirectory
 
 _SHOWN_FAILURES = 20
+
+
+@dataclass
+class _Watched:
+    """`before`: images that had such labels already; `last`: the job's last message."""
+
+    before: int
+    last: pb.RelabelProgress
+    failures: list[pb.RelabelProgress.Failed]
+
+
 _INTERRUPTED = "Stopped. What has its new labels keeps them; run the same command again to go on from here."
 
 
@@ -47,16 +59,17 @@ def relabel(
         augmentation=pb.Augmentation(flip=tta, scales=scales_of(scales)),
         since_ms=since_ms(since) if since else 0,
     )
-    failures: list[pb.RelabelProgress.Failed] = []
-    last = run(_relabel(directory(context, data_dir), request, failures, quiet=as_json), interrupted=_INTERRUPTED)
+    watched = run(_relabel(directory(context, data_dir), request, quiet=as_json), interrupted=_INTERRUPTED)
+    last = watched.last
     if as_json:
-        told = [{"id": entry.image_id, "code": entry.code, "detail": entry.detail} for entry in failures]
-        counts = {"label_set": last.label_set, "run": last.run, "labelled": last.done, "total": last.total}
-        typer.echo(orjson.dumps({**counts, "failed": last.failed, "failures": told}).decode())
+        told = [{"id": entry.image_id, "code": entry.code, "detail": entry.detail} for entry in watched.failures]
+        counts = {"before": watched.before, "labelled": last.done, "total": last.total, "failed": last.failed}
+        answer = {"label_set": last.label_set, "run": last.run, **counts, "failures": told}
+        typer.echo(orjson.dumps(answer).decode())
     else:
         of_run = f"{last.label_set} labels of {printable(last.run)}"
         out.print(f"{last.done:,} of {count_text(last.total, 'image')} have {of_run}.", markup=False)
-        for entry in failures[:_SHOWN_FAILURES]:
+        for entry in watched.failures[:_SHOWN_FAILURES]:
             err.print(f"  {entry.image_id[:12]}  {entry.code}: {printable(entry.detail)}", markup=False)
         if last.failed:
             err.print(f"{count_text(last.failed, 'image')} kept the old labels; kindred show ID names the file.")
@@ -64,9 +77,7 @@ def relabel(
         raise typer.Exit(FAILED)
 
 
-async def _relabel(
-    where: DataDirectory, request: pb.RelabelRequest, failures: list[pb.RelabelProgress.Failed], *, quiet: bool
-) -> pb.RelabelProgress:
+async def _relabel(where: DataDirectory, request: pb.RelabelRequest, *, quiet: bool) -> _Watched:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from kindred_standalone.cli.running import err
@@ -84,15 +95,16 @@ async def _relabel(
     with Progress(*columns, console=err, transient=True, disable=quiet) as progress:
         task = progress.add_task("", total=None, failed="")
 
-        async def watch(node: Node) -> pb.RelabelProgress:
-            failures.clear()
-            step = None
+        async def watch(node: Node) -> _Watched:
+            watched = None
             async for step in node.detector.Relabel(request):
-                failures.extend(step.failures)
+                watched = watched or _Watched(step.done, step, [])
+                watched.last = step
+                watched.failures.extend(step.failures)
                 failed = f"[red]{step.failed} failed[/]" if step.failed else ""
                 progress.update(task, completed=step.done + step.failed, total=step.total, failed=failed)
-            assert step is not None  # the last one says that it is finished
-            return step
+            assert watched is not None  # the first message counts, the last one says that it is finished
+            return watched
 
         # the owner may be a server that ends meanwhile: this process takes over then
         async with Session.of(where, StandaloneSettings(), command="relabel") as session:
