@@ -87,7 +87,7 @@ bench-memory: $(VENV)/.dev ## Resident memory while 10,000 images are indexed
 
 .PHONY: test-crash
 test-crash: $(VENV)/.dev ## The long crash suite: every durable boundary with ten seeds
-	@KINDRED_LONG=1 pytest tests/e2e/test_crash.py
+	@KINDRED_LONG=1 pytest tests/e2e/test_crash.py tests/e2e/test_dataset_crash.py
 
 .PHONY: lock
 lock: $(VENV)/.run ## Resolve requirements/*.in again

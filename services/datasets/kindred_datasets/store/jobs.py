@@ -198,7 +198,8 @@ def remove_expired(connection: Connection, now_ms: int, limit: int) -> list[str]
     """Forget data sets past their time; their ids."""
     past = datasets.c.state.in_((int(State.DONE), int(State.FAILED))), datasets.c.expires_at_ms <= now_ms
     ids = list(connection.execute(select(datasets.c.dataset_id).where(*past).limit(limit)).scalars())
-    _remove(connection, ids)
+    if ids:
+        _remove(connection, ids)
     return ids
 
 

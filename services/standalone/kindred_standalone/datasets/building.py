@@ -8,7 +8,6 @@ from collections.abc import Callable
 from functools import partial
 
 from kindred.datasets.v1 import datasets_pb2 as pb
-from kindred_kit.clock import now_ms
 from kindred_kit.errors import Status, error_from_code
 from kindred_standalone.connect import LOCAL, Node, Session
 from kindred_standalone.datasets.order import Order, with_terms
@@ -21,14 +20,13 @@ async def build(session: Session, order: Order, on_change: Callable[[pb.Dataset]
     """The data set, done. Raises what it failed with.
 
     The same arguments again go on with what is unfinished; what had ended before is made anew, since the gallery may
-    have changed.
+    have changed. (One that ends while this process starts was unfinished when the command was given.)
     """
-    began = now_ms()
     spec = await session.call(lambda node: with_terms(node, order.spec))
     for number in itertools.count():
         request = pb.CreateDatasetRequest(principal=LOCAL, idempotency_key=f"{order.key}-{number}", spec=spec)
         dataset = await session.call(partial(_create, request))
-        if dataset.state not in _ENDED or dataset.created_at_ms >= began:
+        if dataset.state not in _ENDED or dataset.finished_at_ms >= order.asked_at_ms:
             break
     return await _watch(session, dataset.dataset_id, on_change)
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from kindred.datasets.v1 import datasets_pb2 as pb
 from kindred.embedder.v1 import embedder_pb2
 from kindred.search.v1 import search_pb2
+from kindred_kit.clock import now_ms
 from kindred_standalone.datasets.boxes import boxes_of
 from kindred_standalone.errors import UsageError
 from kindred_standalone.references import file_key
@@ -58,14 +59,16 @@ class Arguments:
 
 @dataclass(frozen=True)
 class Order:
-    """`key` is the same for the same arguments on the same files."""
+    """`key` is the same for the same arguments on the same files; `asked_at_ms`: Unix time in milliseconds."""
 
     spec: pb.DatasetSpec
     key: str
+    asked_at_ms: int
 
 
 def order_of(arguments: Arguments, limits: ImageLimits) -> Order:
     """Read what the arguments name; the text of a query is not embedded yet. Raises UsageError, InvalidRegion."""
+    asked_at_ms = now_ms()
     spec = pb.DatasetSpec(
         name=arguments.name,
         size=arguments.size or 0,
@@ -96,7 +99,7 @@ def order_of(arguments: Arguments, limits: ImageLimits) -> Order:
     for folder in arguments.holdout:
         spec.holdout.extend(_given(folder, path, versions) for path in _photos(folder))
     said = json.dumps([hashlib.sha256(spec.SerializeToString(deterministic=True)).hexdigest(), versions])
-    return Order(spec, hashlib.sha256(said.encode()).hexdigest()[:40])
+    return Order(spec, hashlib.sha256(said.encode()).hexdigest()[:40], asked_at_ms)
 
 
 async def with_terms(node: Node, spec: pb.DatasetSpec) -> pb.DatasetSpec:
