@@ -85,6 +85,10 @@ bench-search: $(VENV)/.dev ## Recall and latency on 100k vectors with label filt
 bench-memory: $(VENV)/.dev ## Resident memory while 10,000 images are indexed
 	@python -m benchmarks.memory
 
+.PHONY: bench-dataset-memory
+bench-dataset-memory: $(VENV)/.dev ## Resident memory while a data set of 20,000 images is built
+	@python -m benchmarks.dataset_memory
+
 .PHONY: test-crash
 test-crash: $(VENV)/.dev ## The long crash suite: every durable boundary with ten seeds
 	@KINDRED_LONG=1 pytest tests/e2e/test_crash.py tests/e2e/test_dataset_crash.py

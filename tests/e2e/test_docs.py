@@ -10,6 +10,7 @@ import pytest
 from support.paths import ROOT
 from support.photos import skimage_photo
 
+from kindred_datasets.settings import DatasetSettings
 from kindred_detector.settings import DetectorSettings
 from kindred_embedder.settings import EmbedderSettings
 from kindred_gateway.settings import GatewaySettings
@@ -61,7 +62,7 @@ def test_every_make_target_of_the_readme_exists() -> None:
 
 
 def test_every_documented_setting_exists() -> None:
-    classes = (ProcessSettings, StandaloneSettings, GatewaySettings, SearchSettings, EmbedderSettings, DetectorSettings)
+    classes = (DatasetSettings, ProcessSettings, StandaloneSettings, GatewaySettings, SearchSettings, EmbedderSettings, DetectorSettings)
     known = {f"KINDRED_{name.upper()}" for cls in classes for name in cls.model_fields} | {"KINDRED_DATA_DIR"}
     named = set(re.findall(r"`(KINDRED_[A-Z_]+)`", (ROOT / "docs/configuration.md").read_text()))
     assert len(named) > 20

@@ -11,7 +11,7 @@ _STATES = {
     pb.DATASET_STATE_DONE: "done",
     pb.DATASET_STATE_FAILED: "failed",
 }
-_LEFT_OUT = {"near_copy", "near_copy_of_holdout", "near_copy_of_failure", "filtered", "fewer_than_asked"}
+_LEFT_OUT = {"near_copy", "near_copy_of_holdout", "near_copy_of_failure_photo", "filtered", "fewer_than_asked"}
 """Notes on what was left out on purpose; all others are errors of single images."""
 
 

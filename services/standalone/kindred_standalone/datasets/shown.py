@@ -20,7 +20,7 @@ STAGES = {
 }
 _REASONS = {
     "near_copy_of_holdout": "near copies of the holdout",
-    "near_copy_of_failure": "near copies of the failure photos",
+    "near_copy_of_failure_photo": "near copies of the failure photos",
     "near_copy": "near copies of a better image",
     "filtered": "asked for, but the filter or the licence leaves them out",
     "image_not_found": "asked for, but not in the gallery",
