@@ -81,6 +81,10 @@ bench-ingest: $(VENV)/.dev ## Images/s end to end beside the limit set by the CP
 bench-search: $(VENV)/.dev ## Recall and latency on 100k vectors with label filters, beside bare LanceDB
 	@python -m benchmarks.search
 
+.PHONY: bench-labels
+bench-labels: $(VENV)/.dev ## AP and time of one look, of TTA and of two models fused on ../shared/data
+	@python -m benchmarks.labels
+
 .PHONY: bench-memory
 bench-memory: $(VENV)/.dev ## Resident memory while 10,000 images are indexed
 	@python -m benchmarks.memory
@@ -90,8 +94,8 @@ bench-dataset-memory: $(VENV)/.dev ## Resident memory while a data set of 20,000
 	@python -m benchmarks.dataset_memory
 
 .PHONY: test-crash
-test-crash: $(VENV)/.dev ## The long crash suite: every durable boundary with ten seeds
-	@KINDRED_LONG=1 pytest tests/e2e/test_crash.py tests/e2e/test_dataset_crash.py
+test-crash: $(VENV)/.dev ## The long crash suites, 20 minutes and more: every durable boundary with ten seeds
+	@KINDRED_LONG=1 pytest -vv tests/e2e/test_crash.py tests/e2e/test_dataset_crash.py
 
 .PHONY: lock
 lock: $(VENV)/.run ## Resolve requirements/*.in again
