@@ -8,6 +8,7 @@ from kindred_datasets.gallery import Gallery
 from kindred_datasets.guarding import Guard
 from kindred_datasets.jobs import Archive, Finished, Job, Progress
 from kindred_datasets.leasing import Lease
+from kindred_datasets.pictures import Pictures
 from kindred_datasets.selecting import Selection, Selector
 from kindred_datasets.settings import DatasetSettings
 from kindred_datasets.store import checkpoints, jobs
@@ -66,5 +67,6 @@ class Build:
     async def _selection(self) -> Selection:
         spec, concurrency = self._job.spec, self._settings.dataset_concurrency
         given: list[GivenView] = await embed_given(self._gallery, self._lease, spec, self.progress, concurrency)
-        guard = Guard(spec, self.progress)
+        pictures = Pictures(self._gallery, self._blobs, self._settings.limits, concurrency)
+        guard = Guard(self._gallery, pictures, spec, given, self.progress)
         return await Selector(self._gallery, guard, spec, given, self.progress, concurrency).select()

@@ -1,5 +1,6 @@
 """Choose the images of a data set: candidates, copies taken out, quota, diversity, balance, split."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -54,6 +55,7 @@ class Selector:
         self._given = given
         self._progress = progress
         self._labels_of = exported_labels(spec)
+        self._left_out: dict[str, Note] = {}
         self._sources = Sources(gallery, spec, wanted_filter(spec), given, concurrency)
 
     async def select(self) -> Selection:
@@ -65,36 +67,49 @@ class Selector:
             self._progress.begin(Stage.SELECT)
             pool = await self._sources.pool(min(int(wanted), MAX_SIZE))
             # a list of ids is what somebody wants: its near copies are kept, and kept in one split
-            kept = await self._guard.check(pool.candidates, collapse=not (spec.keep_duplicates or of_ids))
-            chosen = await self._choose(kept.candidates)
+            chosen, groups = await self._choose(pool.candidates, collapse=not (spec.keep_duplicates or of_ids))
             if len(chosen) >= spec.size or pool.exhausted:
                 break
             wanted *= 2  # too many were copies: look deeper
-        notes = [*self._unread(), *(await self._absent() if of_ids else ()), *kept.notes]
+        notes = [*self._unread(), *(await self._absent() if of_ids else ()), *self._left_out.values()]
         if not chosen:
-            raise DatasetEmpty(await self._why_empty(len(pool.candidates), kept.notes))
-        items = await self._items(chosen, kept.groups)
+            raise DatasetEmpty(await self._why_empty(len(pool.candidates), [*self._left_out.values()]))
+        items = await self._items(chosen, groups)
         if len(items) < spec.size:
             notes.append(Note("", "fewer_than_asked", f"{len(items):,} of {spec.size:,} images: no more pass"))
         return Selection(items, notes, {**self._models(items), "space": await self._gallery.space()})
 
-    async def _choose(self, candidates: Sequence[Candidate]) -> list[Candidate]:
+    async def _choose(
+        self, candidates: Sequence[Candidate], *, collapse: bool
+    ) -> tuple[list[Candidate], dict[str, int]]:
+        """Choose, take out copies, and choose again until there are none; and which belong to one group.
+
+        Only what was chosen is compared: that is costly, and of many candidates few are chosen.
+        """
         spec = self._spec
-        if not candidates:
-            return []
-        classes = await self._classes(candidates) if spec.balance_classes else None
         scores = np.array([candidate.score or 0.0 for candidate in candidates], np.float32)
-        places = choose(
-            [candidate.seed for candidate in candidates],
-            spec.size,
-            diversity=spec.diversity,
-            vectors=await self._vectors(candidates) if spec.diversity else None,
-            scores=scores,
-            classes=classes,
-        )
-        return [candidates[place] for place in places]
+        classes = await self._classes(candidates) if spec.balance_classes else None
+        vectors = await self._vectors(candidates) if spec.diversity else None
+        while True:
+            rest = [n for n, candidate in enumerate(candidates) if candidate.image_id not in self._left_out]
+            places = await asyncio.to_thread(
+                choose,
+                [candidates[n].seed for n in rest],
+                spec.size,
+                diversity=spec.diversity,
+                vectors=None if vectors is None else vectors[rest],
+                scores=scores[rest],
+                classes=None if classes is None else [classes[n] for n in rest],
+            )
+            chosen = [candidates[rest[place]] for place in places]
+            checked = await self._guard.check(chosen, collapse=collapse)
+            if not checked.notes:
+                return chosen, checked.groups
+            self._left_out |= {note.subject: note for note in checked.notes}
 
     async def _vectors(self, candidates: Sequence[Candidate]) -> Vectors:
+        if not candidates:
+            return np.empty((0, 1), np.float16)
         found, vectors = await self._gallery.embeddings([candidate.image_id for candidate in candidates], "")
         row_of = {image_id: row for row, image_id in enumerate(found)}
         # one that was deleted at this moment is like nothing
