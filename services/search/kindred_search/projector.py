@@ -153,14 +153,24 @@ class Projector:
             try:
                 drained_at = time.monotonic()
                 await asyncio.wait_for(self._wake.wait(), self._poll_s)
-                # the first change after a quiet time waits little; a stream of them is written twice a second
-                await asyncio.sleep(max(self._coalesce_s, drained_at + self._interval_s - time.monotonic()))
+                await self._let_more_arrive(drained_at + self._interval_s)
             except TimeoutError:
                 continue
 
+    async def _let_more_arrive(self, until_s: float) -> None:
+        """The first change after a quiet time, and the last of a stream, wait little; a stream is written in parts."""
+        await asyncio.sleep(self._coalesce_s)
+        while await self._catalogue.read(projecting.workers_have_work):
+            left_s = until_s - time.monotonic()
+            if left_s <= 0:
+                return
+            await asyncio.sleep(min(self._coalesce_s, left_s))
+
     async def _drain_or_mend(self) -> None:
         try:
-            await self.drain()
+            # what has come meanwhile is few: it waits for those that follow it
+            while await self.project_batch() == BATCH:
+                await self._tidy(idle=True)
             await self._tidy(idle=not self._wake.is_set())
         except IndexDamaged as error:
             await self.replace_damaged(error)
@@ -181,8 +191,7 @@ class Projector:
         total = 0
         while done := await self.project_batch():
             total += done
-            if self._batches >= _OPTIMIZE_BATCHES or self._rows >= _OPTIMIZE_ROWS:
-                await self._tidy(idle=True)
+            await self._tidy(idle=True)
         return total
 
     async def project_batch(self) -> int:

@@ -2,7 +2,7 @@
 
 import hashlib
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
 from kindred_search.catalogue import rows
 from kindred_search.catalogue.tables import collections
@@ -11,9 +11,12 @@ from kindred_search.domain import Collection
 ACTIVE, BUILDING, DROPPING = "active", "building", "dropping"
 
 
+_OF_VIEW = select(collections.c.name).where(collections.c.view == bindparam("of_view")).limit(1)
+
+
 def ensure_collection(connection: Connection, space: str, view: str, dimension: int) -> None:
     """Begin the first generation for a view that has no index yet; the first space to arrive is the one searched."""
-    if connection.execute(select(collections.c.name).where(collections.c.view == view).limit(1)).first() is None:
+    if connection.execute(_OF_VIEW, {"of_view": view}).first() is None:
         _add(connection, space, view, dimension, ACTIVE)
 
 

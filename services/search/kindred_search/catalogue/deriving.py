@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, Row, bindparam, select, update
 
 from kindred_search.catalogue import rows
 from kindred_search.catalogue.collections import ensure_collection
@@ -10,6 +10,8 @@ from kindred_search.catalogue.engine import upsert
 from kindred_search.catalogue.labelling import replace_labels
 from kindred_search.catalogue.tables import embeddings, images
 from kindred_search.domain import EMBEDDED, WHOLE, Derived, Failure, State, ViewEmbedding
+
+_CURRENT = select(images).where(images.c.image_id == bindparam("wanted_id")).with_for_update()
 
 
 def put_derived(connection: Connection, derived: Derived) -> bool:
@@ -49,7 +51,7 @@ def put_failure(connection: Connection, image_id: str, seq: int, failure: Failur
 
 
 def _current(connection: Connection, image_id: str) -> Row[Any] | None:
-    return connection.execute(select(images).where(images.c.image_id == image_id).with_for_update()).one_or_none()
+    return connection.execute(_CURRENT, {"wanted_id": image_id}).one_or_none()
 
 
 def _replace_embedding(connection: Connection, image_id: str, found: ViewEmbedding) -> None:

@@ -1,11 +1,21 @@
 """Labels of an image by label set, and the runs that made them."""
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, bindparam, delete, insert, select
 
 from kindred_search.catalogue import rows
 from kindred_search.catalogue.engine import upsert
 from kindred_search.catalogue.tables import detections, label_runs
 from kindred_search.domain import LabelRun
+
+# run for every image: putting a statement together costs more than SQLite needs to run it
+_DELETE = delete(detections).where(
+    detections.c.image_id == bindparam("of_image"), detections.c.label_set == bindparam("of_set")
+)
+_ASKED = select(label_runs.c.asked).where(
+    label_runs.c.image_id == bindparam("of_image"),
+    label_runs.c.label_set == bindparam("of_set"),
+    label_runs.c.seq == bindparam("of_seq"),
+)
 
 
 def replace_labels(connection: Connection, image_id: str, seq: int, run: LabelRun) -> None:
@@ -15,8 +25,7 @@ def replace_labels(connection: Connection, image_id: str, seq: int, run: LabelRu
     """
     if not run.asked and _was_asked(connection, image_id, seq, run.label_set):
         return
-    of_set = (detections.c.image_id == image_id) & (detections.c.label_set == run.label_set)
-    connection.execute(delete(detections).where(of_set))
+    connection.execute(_DELETE, {"of_image": image_id, "of_set": run.label_set})
     if run.detections:
         found_rows = [rows.detection_values(image_id, n, found) for n, found in enumerate(run.detections)]
         connection.execute(insert(detections), found_rows)
@@ -39,7 +48,4 @@ def runs_in_use(connection: Connection) -> dict[str, list[str]]:
 
 
 def _was_asked(connection: Connection, image_id: str, seq: int, label_set: str) -> bool:
-    query = select(label_runs.c.asked).where(
-        label_runs.c.image_id == image_id, label_runs.c.label_set == label_set, label_runs.c.seq == seq
-    )
-    return bool(connection.execute(query).scalar())
+    return bool(connection.execute(_ASKED, {"of_image": image_id, "of_set": label_set, "of_seq": seq}).scalar())

@@ -51,6 +51,12 @@ def dirty(connection: Connection, limit: int) -> list[Projection]:
     return _load(connection, select(images).where(_DIRTY).limit(limit))
 
 
+def workers_have_work(connection: Connection) -> bool:
+    """Whether an image is accepted and not embedded yet, so that more is about to arrive."""
+    waiting = select(images.c.image_id).where(images.c.state == int(State.STORED), images.c.deleted_at_ms.is_(None))
+    return connection.execute(waiting.limit(1)).first() is not None
+
+
 def page(connection: Connection, after: str, limit: int) -> list[Projection]:
     """Embedded images in order of their ids, after `after`."""
     embedded = images.c.state.in_([int(state) for state in EMBEDDED])
