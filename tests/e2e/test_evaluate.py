@@ -66,6 +66,14 @@ async def test_thresholds_are_as_precise_as_asked(annotations: Path, command_lin
             assert max(label["score"] for label in hit["labels"] if label["class"] == "person") >= threshold
         every = await search(session.node, filter={"labels": {"all": ["person"]}})
         assert {hit["id"] for hit in sure} <= {hit["id"] for hit in every}
+    made = command_line.json("dataset", "build", "--label", "person", "--size", "9", "--precision", "0.8")
+    made_of = command_line.data_dir.parent / "made"
+    command_line.run("dataset", "download", made["id"], "-o", made_of)
+    boxes = json.loads(next(made_of.rglob("*train*.json")).read_text())
+    assert {entry["name"] for entry in boxes["categories"]} == set(document["classes"])
+    assert min(entry["score"] for entry in boxes["annotations"]) >= min(
+        entry["threshold"] for entry in document["classes"].values()
+    )
     refused = command_line.run("search", "--label", "sheep", "--min-precision", "0.8", expect=1).stderr
     assert "sheep" in refused
     assert "so precise are" in refused

@@ -110,6 +110,8 @@ class Precision:
                     found[class_name] = max(*certain, found.get(class_name, 0.0))
         if len(refusals) == len(sets):
             raise refusals[0]
+        if not found:
+            raise PrecisionUnavailable(f"no class is known to be labelled with a precision of {precision:g}")
         return found, sorted(without - set(found))
 
     async def _of_set(self, label_set: str, precision: float) -> list[Calibration]:

@@ -18,7 +18,7 @@ class SearchSettings(Settings):
     calibrations_dir: Path = Path("data/calibrations")
     """What `kindred labels calibrate` wrote, `*.json`: for filters by precision."""
     calibration_files: Sequence[Path] = ()
-    """Further ones, which those of `calibrations_dir` win over; those that do not exist are left out."""
+    """Of the model folders; those of `calibrations_dir` win. Those that do not exist are left out."""
     ranked_list_ttl: timedelta = timedelta(minutes=15)
     ranked_lists: int = 1_000
     """Kept at once; a list of full depth is about 150 kB."""

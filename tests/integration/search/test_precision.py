@@ -114,6 +114,8 @@ async def test_thresholds_for_an_export(service: SearchService) -> None:
     assert (dict(answer.thresholds), list(answer.without)) == ({"dog": 0.625}, ["car", "person"])
     named = await ask(pb.GetLabelThresholdsRequest(principal=LOCAL, min_precision=0.5, classes=["Dog", "car"]))
     assert dict(named.thresholds) == {"Dog": 0.25, "car": 0.5}
+    with pytest.raises(PrecisionUnavailable, match=r"no class .* 0\.99"):
+        await ask(pb.GetLabelThresholdsRequest(principal=LOCAL, min_precision=0.99))
     with pytest.raises(PrecisionUnavailable, match="person"):
         await ask(pb.GetLabelThresholdsRequest(principal=LOCAL, min_precision=0.5, classes=["person"]))
 

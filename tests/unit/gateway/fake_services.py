@@ -9,7 +9,7 @@ import numpy as np
 from kindred.detector.v1 import detector_pb2, detector_pb2_grpc
 from kindred.embedder.v1 import embedder_pb2, embedder_pb2_grpc
 from kindred.search.v1 import search_pb2, search_pb2_grpc
-from kindred_kit.errors import CursorInvalid, ImageNotFound, SpaceMismatch, UnknownLabel
+from kindred_kit.errors import CursorInvalid, ImageNotFound, PrecisionUnavailable, SpaceMismatch, UnknownLabel
 from kindred_kit.imaging import ImageLimits, RegionN, crop, decode
 from kindred_kit.ports.blobs import BlobStore
 
@@ -183,6 +183,14 @@ class FakeSearch(search_pb2_grpc.SearchServiceServicer):
         self._begin(request)
         count = search_pb2.ListLabelsResponse.LabelCount(label_set="coco-80", class_name="dog", images=2, boxes=3)
         return search_pb2.ListLabelsResponse(labels=[count])
+
+    async def GetLabelThresholds(self, request: Any, context: Any) -> Any:
+        """Dogs are known to be as precise as .9; nothing else is known."""
+        self._begin(request)
+        unknown = [name for name in request.classes if name != "dog"]
+        if unknown or request.min_precision > 0.9:
+            raise PrecisionUnavailable(f"{unknown or 'no class'} can't be so precise")
+        return search_pb2.GetLabelThresholdsResponse(thresholds={"dog": 0.625}, without=["person", "cat"])
 
     async def AddLabelRequest(self, request: Any, context: Any) -> Any:
         self._begin(request)

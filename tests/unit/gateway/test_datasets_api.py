@@ -71,6 +71,31 @@ async def test_a_query_becomes_terms(gateway: Gateway) -> None:
     assert spec.val_share == 0
 
 
+@pytest.mark.parametrize(
+    ("labels", "classes", "thresholds"),
+    [
+        ({"min_precision": 0.9}, ["dog"], {"dog": 0.625}),
+        ({"min_precision": 0.9, "thresholds": {"dog": 0.75, "cat": 0.5}}, ["cat", "dog"], {"dog": 0.75, "cat": 0.5}),
+        ({"min_precision": 0.9, "classes": ["cat"], "thresholds": {"cat": 0.5}}, ["cat"], {"cat": 0.5}),
+        ({"min_precision": 0.9, "classes": ["dog", "cat"], "thresholds": {"cat": 0.5}}, ["dog", "cat"], None),
+    ],
+)
+async def test_labels_as_precise_as_asked(
+    gateway: Gateway, labels: dict[str, Any], classes: list[str], thresholds: dict[str, float] | None
+) -> None:
+    spec = await order(gateway, {"query": [{"text": "a"}], "labels": labels})
+    assert list(spec.classes) == classes
+    assert dict(spec.class_thresholds) == (thresholds or {"dog": 0.625, "cat": 0.5})
+
+
+@pytest.mark.parametrize("labels", [{"min_precision": 0.95}, {"min_precision": 0.9, "classes": ["dog", "cat"]}])
+async def test_a_precision_that_nobody_knows_of(gateway: Gateway, labels: dict[str, Any]) -> None:
+    answer = await gateway.http.post("/v1/datasets", json={"query": [{"text": "a"}], "labels": labels})
+    problem = answer.json()
+    assert (answer.status_code, problem["code"]) == (422, "precision_unavailable")
+    assert problem["errors"][0]["pointer"] == "/labels/min_precision"
+
+
 async def test_failures_with_boxes_in_pixels(gateway: Gateway) -> None:
     image_id = await gateway.add(noise_jpeg(0, 200, 100))
     upload_id = await upload(gateway, noise_jpeg(1, 400, 100))

@@ -95,7 +95,10 @@ async def test_filter_grammar(gateway: Gateway) -> None:
         "query": [{"text": "x"}],
         "filter": {
             "labels": {
-                "all": ["dog", {"class": "cat", "min_score": 0.5, "min_count": 2, "label_set": "coco-80"}],
+                "all": [
+                    "dog",
+                    {"class": "cat", "min_score": 0.5, "min_precision": 0.75, "min_count": 2, "label_set": "coco-80"},
+                ],
                 "any": ["person"],
             },
             "license": {"not_in": ["by-nc"]},
@@ -108,7 +111,7 @@ async def test_filter_grammar(gateway: Gateway) -> None:
     answer = await gateway.http.post("/v1/search", json=body)
     assert answer.status_code == 200, answer.text
     sent = gateway.search.requests[-1].filter
-    assert [(t.class_name, t.min_count) for t in sent.labels_all] == [("dog", 1), ("cat", 2)]
+    assert [(t.class_name, t.min_count, t.min_precision) for t in sent.labels_all] == [("dog", 1, 0), ("cat", 2, 0.75)]
     fields = [(c.field, search_pb2.Operator.Name(c.operator).removeprefix("OPERATOR_")) for c in sent.conditions]
     assert fields == [
         ("license", "NOT_IN"), ("origin", "EQ"), ("format", "NE"), ("license", "IN"), ("license", "IN"),

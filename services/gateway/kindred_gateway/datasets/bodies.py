@@ -14,6 +14,7 @@ _SOURCES = ("query", "ids", "failures")
 _CODES = {
     "/size": "size_invalid",
     "/labels/min_score": "threshold_invalid",
+    "/labels/min_precision": "threshold_invalid",
     "/labels/thresholds": "threshold_invalid",
     "/format": "format_unknown",
 }
@@ -55,6 +56,12 @@ class ExportedLabels(StrictModel):
         default=[], max_length=1000, description="Export these only; empty: all"
     )
     min_score: Share | None = Field(default=None, description="Boxes below are not exported")
+    min_precision: float = Field(
+        default=0,
+        ge=0,
+        le=1,
+        description="Only boxes so precise, and classes that are, as `kindred labels calibrate` has measured",
+    )
     thresholds: dict[str, Share] = Field(
         default={}, max_length=1000, description="Per class, before min_score; from `kindred labels calibrate`"
     )

@@ -12,6 +12,7 @@ from kindred_gateway.terms import resolve_terms, visible_image
 from kindred_gateway.uploads import existing_upload_key
 from kindred_kit.errors import InvalidRegion, KindredError
 from kindred_kit.imaging import probe
+from kindred_kit.label_precision import ask_precision
 
 _FORMATS = {"coco": pb.FORMAT_COCO, "yolo": pb.FORMAT_YOLO, "voc": pb.FORMAT_VOC}
 _ROUNDING_PX = 0.5
@@ -38,6 +39,8 @@ async def spec_of(parts: Parts, principal: search_pb2.Principal, body: DatasetBo
         license_type=",".join(body.license_type.all_of) if body.license_type else "",
         seed=body.seed,
     )
+    if body.labels.min_precision:
+        await _ask_precision(parts, principal, spec, body.labels.min_precision)
     for position, upload_id in enumerate(body.holdout.upload_ids):
         key = await _upload_key(parts, principal, upload_id, f"/holdout/upload_ids/{position}")
         spec.holdout.add(blob_key=key, name=upload_id)
@@ -49,6 +52,14 @@ async def spec_of(parts: Parts, principal: search_pb2.Principal, body: DatasetBo
     else:
         spec.query.CopyFrom(await _query(parts, principal, body.query or []))
     return spec
+
+
+async def _ask_precision(parts: Parts, principal: search_pb2.Principal, spec: pb.DatasetSpec, precision: float) -> None:
+    try:
+        await ask_precision(parts.search, principal, spec, precision)
+    except KindredError as error:
+        error.pointer = "/labels/min_precision"
+        raise
 
 
 async def _query(parts: Parts, principal: search_pb2.Principal, terms: Sequence[QueryTerm]) -> pb.Query:

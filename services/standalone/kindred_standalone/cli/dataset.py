@@ -66,6 +66,10 @@ def build(
     thresholds: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Of kindred labels calibrate; other classes are left out.")
     ] = None,
+    precision: Annotated[
+        float,
+        typer.Option(min=0, max=1, help="Export only boxes so precise, as calibrate has measured."),
+    ] = 0.0,
     links: Annotated[bool, typer.Option("--links", help="Links to the images instead of their files.")] = False,
     val_share: Annotated[float, typer.Option(min=0, max=0.9, help="Share of the validation split.")] = 0.2,
     seed: Annotated[int, typer.Option(help="Of the split.")] = 0,
@@ -97,6 +101,8 @@ def build(
     for folder in (failures, *(holdout or ())):
         if folder is not None and not folder.is_dir():
             raise UsageError(f"there is no folder {printable_path(folder)}")
+    if thresholds is not None and precision:
+        raise UsageError("--thresholds and --precision exclude each other")
     if output is not None:
         require_free(output)
     arguments = Arguments(
@@ -122,7 +128,8 @@ def build(
         val_share=val_share,
         seed=seed,
     )
-    run(_build(directory(context, data_dir), arguments, output, as_json=as_json), interrupted=INTERRUPTED_TEXT)
+    work = _build(directory(context, data_dir), arguments, precision, output, as_json=as_json)
+    run(work, interrupted=INTERRUPTED_TEXT)
 
 
 @app.command("list")
@@ -178,14 +185,17 @@ def _thresholds(path: Path) -> dict[str, float]:
     return read_thresholds(path)
 
 
-async def _build(where: DataDirectory, arguments: Arguments, output: Path | None, *, as_json: bool) -> None:
+async def _build(
+    where: DataDirectory, arguments: Arguments, precision: float, output: Path | None, *, as_json: bool
+) -> None:
     import asyncio
+    from functools import partial
 
     from kindred_standalone.cli.running import err, out
     from kindred_standalone.connect import Session
     from kindred_standalone.datasets.archive import fetch, manifest_of
     from kindred_standalone.datasets.building import build as build_dataset
-    from kindred_standalone.datasets.order import order_of
+    from kindred_standalone.datasets.order import order_of, with_precision
     from kindred_standalone.datasets.shown import summary_table
     from kindred_standalone.queries import checked
     from kindred_standalone.settings import StandaloneSettings
@@ -195,6 +205,8 @@ async def _build(where: DataDirectory, arguments: Arguments, output: Path | None
     settings = StandaloneSettings()
     order = await asyncio.to_thread(order_of, arguments, settings.limits)
     async with Session.of(where, settings, command="dataset") as session:
+        if precision:
+            order = await session.call(partial(with_precision, order, precision))
         async with _bar(quiet=as_json) as bar:
             made = await build_dataset(session, order, bar.stage)
             if output is not None:

@@ -7,7 +7,7 @@ import json
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,8 @@ from kindred.datasets.v1 import datasets_pb2 as pb
 from kindred.embedder.v1 import embedder_pb2
 from kindred.search.v1 import search_pb2
 from kindred_kit.clock import now_ms
+from kindred_kit.label_precision import ask_precision
+from kindred_standalone.connect import LOCAL
 from kindred_standalone.datasets.boxes import boxes_of
 from kindred_standalone.errors import UsageError
 from kindred_standalone.references import file_key
@@ -100,6 +102,15 @@ def order_of(arguments: Arguments, limits: ImageLimits) -> Order:
         spec.holdout.extend(_given(folder, path, versions) for path in _photos(folder))
     said = json.dumps([hashlib.sha256(spec.SerializeToString(deterministic=True)).hexdigest(), versions])
     return Order(spec, hashlib.sha256(said.encode()).hexdigest()[:40], asked_at_ms)
+
+
+async def with_precision(order: Order, precision: float, node: Node) -> Order:
+    """The same order for boxes so precise; another one once the calibration is another. Raises PrecisionUnavailable."""
+    spec = pb.DatasetSpec()
+    spec.CopyFrom(order.spec)
+    await ask_precision(node.search, LOCAL, spec, precision)
+    said = f"{order.key} {sorted(spec.class_thresholds.items())}"
+    return replace(order, spec=spec, key=hashlib.sha256(said.encode()).hexdigest()[:40])
 
 
 async def with_terms(node: Node, spec: pb.DatasetSpec) -> pb.DatasetSpec:
