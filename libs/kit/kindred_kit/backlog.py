@@ -20,7 +20,7 @@ _PAGE = 256
 class Step:
     """How far a job is. `done` of `total` lack nothing, `failed` of those that this job looked at still do.
 
-    `image_id` and `error`: the one that failed last; None where the last one went well.
+    `image_id`: the one looked at last; `error`: why that failed.
     """
 
     done: int
@@ -68,6 +68,7 @@ async def _side_by_side(
 
     waiting = iter(images)
     running: set[asyncio.Task[tuple[str, KindredError | None]]] = set()
+    ended: set[asyncio.Task[tuple[str, KindredError | None]]] = set()
     try:
         while True:
             begun = itertools.islice(waiting, concurrency - len(running))
@@ -80,4 +81,4 @@ async def _side_by_side(
     finally:
         for task in running:
             task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
+        await asyncio.gather(*running, *ended, return_exceptions=True)

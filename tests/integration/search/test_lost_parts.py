@@ -45,12 +45,13 @@ async def test_the_index_of_a_catalogue_that_was_deleted_is_forgotten(tmp_path: 
         for name in ("ghost 1", "ghost 2"):
             await service.add(name)
         [before] = await service.vectors.names()
+        await service.vectors.create("somebody_elses", 4)
     for file in tmp_path.glob("catalogue.db*"):
         file.unlink()
     async with SearchService(tmp_path) as service:
-        assert await service.vectors.names() == []
+        assert await service.vectors.names() == ["somebody_elses"]
         await service.add("new")
-        assert await service.vectors.names() == [before]  # the same name, and none of its old rows
+        assert before in await service.vectors.names()  # the same name, and none of its old rows
         assert await service.vectors.count(before) == 1
         status = await service.status()
         assert (status.images, status.index_rows) == (1, 1)

@@ -7,7 +7,7 @@ import pytest
 from support.search_service import SearchService, eventually, image_id, new_image
 
 from kindred.search.v1 import search_pb2 as pb
-from kindred_kit.errors import Unavailable
+from kindred_kit.errors import SpaceMismatch, Unavailable
 from kindred_search.catalogue import collections
 
 
@@ -106,9 +106,34 @@ async def test_a_caller_that_goes_away_leaves_the_old_index(service: SearchServi
     assert await _run(service) != active
 
 
-async def _run(service: SearchService) -> str:
-    return [p async for p in service.stub.Reindex(pb.ReindexRequest())][-1].index_version
+async def _run(service: SearchService, space: str = "") -> str:
+    return [p async for p in service.stub.Reindex(pb.ReindexRequest(space=space))][-1].index_version
 
 
 async def _collections_are(service: SearchService, names: list[str]) -> bool:
     return list(await service.vectors.names()) == names
+
+
+async def test_another_space_is_searched_from_then_on(service: SearchService) -> None:
+    for name in ("both", "old only"):
+        await service.add(name)
+    with pytest.raises(SpaceMismatch, match="reindex --embed"):
+        await _run(service, space="new/1")
+    await service.accept(new_image("new only"))
+    for name in ("both", "new only"):
+        await service.derive(name, space="new/1")
+    await service.settle()
+    assert set(await service.ids("both")) == {image_id("both"), image_id("old only")}  # as before, until the swap
+    await service.app.relay.drain()
+    await _run(service, space="new/1")
+    await service.settle()
+    assert (await service.status()).space == "new/1"
+    assert set(await service.ids("both", space="new/1")) == {image_id("both"), image_id("new only")}
+    assert [await service.state(name) for name in ("both", "new only", "old only")] == [
+        pb.STATE_INDEXED, pb.STATE_INDEXED, pb.STATE_STORED,
+    ]  # fmt: skip
+    again = (await service.published())[-1]  # what was left behind is with the workers
+    assert (again.image_id, again.seq) == (image_id("old only"), 1)
+    await service.derive("old only", space="new/1")
+    await service.settle()
+    assert image_id("old only") in await service.ids("both", space="new/1")

@@ -1,6 +1,7 @@
 """Generations of the index: one active for each (space, view), another one while a reindex builds it."""
 
 import hashlib
+import re
 
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
@@ -8,10 +9,16 @@ from kindred_search.catalogue import rows
 from kindred_search.catalogue.tables import collections
 from kindred_search.domain import Collection
 
+_NAME = re.compile(r".+-[0-9a-f]{8}-g[0-9]+")
 ACTIVE, BUILDING, DROPPING = "active", "building", "dropping"
 
 
 _OF_VIEW = select(collections.c.name).where(collections.c.view == bindparam("of_view")).limit(1)
+
+
+def is_named_by_us(name: str) -> bool:
+    """A vector store may hold collections of somebody else's, too."""
+    return _NAME.fullmatch(name) is not None
 
 
 def ensure_collection(connection: Connection, space: str, view: str, dimension: int) -> None:
