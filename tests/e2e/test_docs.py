@@ -62,7 +62,15 @@ def test_every_make_target_of_the_readme_exists() -> None:
 
 
 def test_every_documented_setting_exists() -> None:
-    classes = (DatasetSettings, ProcessSettings, StandaloneSettings, GatewaySettings, SearchSettings, EmbedderSettings, DetectorSettings)
+    classes = (
+        DatasetSettings,
+        ProcessSettings,
+        StandaloneSettings,
+        GatewaySettings,
+        SearchSettings,
+        EmbedderSettings,
+        DetectorSettings,
+    )
     known = {f"KINDRED_{name.upper()}" for cls in classes for name in cls.model_fields} | {"KINDRED_DATA_DIR"}
     named = set(re.findall(r"`(KINDRED_[A-Z_]+)`", (ROOT / "docs/configuration.md").read_text()))
     assert len(named) > 20
