@@ -20,10 +20,12 @@ def diversify(vectors: Vectors, scores: NDArray[np.floating], size: int, diversi
 
     `vectors` [n, d], L2-normalised; `scores` [n], higher is better; `diversity` 0 = the best scores, 1 = the widest
     cover. Greedy maximal marginal relevance: each step takes the largest
-    (1 - diversity) * score + diversity * (distance to the nearest one chosen), scores scaled to 0..1 over the
-    candidates, distances (1 - cosine) in units of the mean distance between two candidates, so that the setting means
-    the same for text queries (low cosines) and photos. With 1 it is the farthest-first traversal, whose covering radius
-    is at most twice the smallest possible. Equal gains: the better score, then the lower index.
+    score + diversity * (distance to the nearest one chosen), scores scaled to 0..1 over the candidates, distances
+    (1 - cosine) in units of the mean distance between two candidates, so that the setting means the same for text
+    queries (low cosines) and photos. More weight on distance than on the score chose outliers and covered less of what
+    was looked for (benchmarks/failure_set.py), so 1 is where they are even; where all scores are equal it is the
+    farthest-first traversal, whose covering radius is at most twice the smallest possible.
+    Equal gains: the better score, then the lower index.
 
     Memory beside the input: O(n + 4096 * picks between two passes). Time: O(n * size * d) at worst, in matrix products.
     Gains only fall while the chosen set grows, so between two passes over all candidates only the best are kept exact;
@@ -63,7 +65,7 @@ def _marginal_relevance(
     vectors: Vectors, scores: NDArray[np.floating], order: NDArray[np.int64], size: int, diversity: float
 ) -> list[int]:
     """Positions in `order`, as they are chosen. A lower position wins between equal gains."""
-    relevance = (1 - diversity) * _to_unit(scores[order].astype(np.float64))
+    relevance = _to_unit(scores[order].astype(np.float64))
     novelty = diversity / _mean_distance(vectors)
     nearest = np.full(len(order), -1.0)  # cosine to the nearest one chosen
     chosen = [0]
