@@ -93,6 +93,10 @@ bench-memory: $(VENV)/.dev ## Resident memory while 10,000 images are indexed
 bench-dataset-memory: $(VENV)/.dev ## Resident memory while a data set of 20,000 images is built
 	@python -m benchmarks.dataset_memory
 
+.PHONY: bench-failure-set
+bench-failure-set: $(VENV)/.dev ## Precision of the photos found for a failure set, beside random and label-only choice
+	@python -m benchmarks.failure_set
+
 .PHONY: test-crash
 test-crash: $(VENV)/.dev ## The long crash suites, 20 minutes and more: every durable boundary with ten seeds
 	@KINDRED_LONG=1 pytest -vv tests/e2e/test_crash.py tests/e2e/test_dataset_crash.py
