@@ -11,7 +11,8 @@ from kindred_kit.errors import PrincipalMissing
 from kindred_kit.licenses import LICENSE_TYPES
 
 FORMATS: Mapping[int, Form] = {pb.FORMAT_COCO: "coco", pb.FORMAT_YOLO: "yolo", pb.FORMAT_VOC: "voc"}
-SOURCES = ("query", "ids", "failures")
+_SHOWN = 100
+"""Entries of a list in the spec that is shown."""
 
 
 def owner_of(principal: search_pb2.Principal) -> str:
@@ -65,5 +66,16 @@ def dataset_pb(
         archive_bytes=job.archive.byte_size,
         archive_sha256=job.archive.sha256,
         manifest_sha256=job.manifest_sha256,
-        spec=job.spec,
+        spec=_shown(job.spec),
     )
+
+
+def _shown(spec: pb.DatasetSpec) -> pb.DatasetSpec:
+    """Without long lists: whoever watches a job asks often, and knows what it gave."""
+    shown = pb.DatasetSpec()
+    shown.CopyFrom(spec)
+    for photos in (shown.holdout, shown.holdout_ids):
+        del photos[_SHOWN:]
+    if shown.WhichOneof("from") == "ids":
+        del shown.ids.image_ids[_SHOWN:]
+    return shown

@@ -4,6 +4,8 @@ import secrets
 from collections.abc import Callable
 from typing import Any
 
+from sqlalchemy.exc import IntegrityError
+
 from kindred.datasets.v1 import datasets_pb2 as pb
 from kindred.datasets.v1 import datasets_pb2_grpc
 from kindred_datasets import orders, preflight
@@ -47,7 +49,11 @@ class DatasetServicer(datasets_pb2_grpc.DatasetServiceServicer):
         elif known.digest != digest:
             raise IdempotencyConflict("this idempotency key was used for another data set")
         new = NewJob(owner, key, digest, spec, current_request_id())
-        job = await self._store.write(jobs.create, new, f"ds_{secrets.token_hex(12)}", now_ms())
+        dataset_id = f"ds_{secrets.token_hex(12)}"
+        try:
+            job = await self._store.write(jobs.create, new, dataset_id, now_ms())
+        except IntegrityError:  # the same key at the same moment, over another connection: that one was first
+            job = await self._store.write(jobs.create, new, dataset_id, now_ms())
         self._on_new()
         return dataset_pb(job)
 

@@ -490,7 +490,9 @@ class Dataset(_message.Message):
         """at most 1,000; the rest stands in the manifest"""
 
     @_builtins.property
-    def spec(self) -> Global___DatasetSpec: ...
+    def spec(self) -> Global___DatasetSpec:
+        """its lists of ids and holdout photos cut to 100"""
+
     @_builtins.property
     def notes_by_code(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]: ...
     def __init__(
