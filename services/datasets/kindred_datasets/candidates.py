@@ -6,13 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kindred.datasets.v1 import datasets_pb2 as pb
-from kindred.embedder.v1 import embedder_pb2
 from kindred.search.v1 import search_pb2
-from kindred_datasets.embedding import FAILURE
-from kindred_datasets.errors import FailureSetUnreadable
 from kindred_datasets.gallery import Gallery, Ranking
 from kindred_datasets.orders import MAX_SIZE
 from kindred_datasets.quota import round_robin
+from kindred_datasets.seeds import Seeds, View, failure_seeds, helped
 from kindred_datasets.store.checkpoints import GivenView
 
 _MARGIN = 50
@@ -27,15 +25,6 @@ class Candidate:
     score: float | None
     seed: int
     chosen_for: str
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """One thing to look for. Without a term: what passes the filter, newest first."""
-
-    name: str
-    term: search_pb2.Term | None
-    space: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +52,8 @@ class Sources:
         self._wanted = wanted
         self._room = asyncio.Semaphore(concurrency)
         self._min_score = spec.min_score if spec.HasField("min_score") else None
-        self.seeds = failure_seeds(spec.failures, given) if spec.WhichOneof("from") == "failures" else []
+        self._seeds = failure_seeds(spec.failures, given) if spec.WhichOneof("from") == "failures" else []
+        self._helped: Seeds | None = None
 
     async def pool(self, size: int) -> Pool:
         """About `size` candidates or more, if there are so many."""
@@ -74,7 +64,7 @@ class Sources:
             case "query":
                 return await self._of_query(min(size + _MARGIN, MAX_SIZE))
             case _:
-                depth = math.ceil(size / len(self.seeds)) + _MARGIN
+                depth = math.ceil(size / len(self._seeds)) + _MARGIN
                 return await self._of_failures(min(depth, MAX_SIZE))
 
     async def _of_query(self, depth: int) -> Pool:
@@ -85,13 +75,22 @@ class Sources:
         return Pool(_candidates(ranking, 0, query.text or "query"), len(ranking) < depth or depth >= MAX_SIZE)
 
     async def _of_failures(self, depth: int) -> Pool:
+        if self._helped is None:
+            self._helped = await self._with_help()
         rankings = await asyncio.gather(
-            *(self._of_seed(number, views, depth) for number, views in enumerate(self.seeds))
+            *(self._of_seed(number, views, depth) for number, views in enumerate(self._helped))
         )
         by_id = [{candidate.image_id: candidate for candidate in candidates} for candidates, _ in rankings]
         merged = round_robin([[candidate.image_id for candidate in candidates] for candidates, _ in rankings])
         candidates = tuple(by_id[number][image_id] for number, image_id in merged)
         return Pool(candidates, all(exhausted for _, exhausted in rankings) or depth >= MAX_SIZE)
+
+    async def _with_help(self) -> Seeds:
+        """Raises SpaceMismatch where the index has moved on since the photos were embedded."""
+        views = [view for seed in self._seeds for view in seed]
+        space = next((view.space for view in views if view.space), "") or await self._gallery.space()
+        found, vectors = await self._gallery.embeddings([view.image_id for view in views if view.image_id], space)
+        return helped(self._seeds, dict(zip(found, vectors, strict=True)), space)
 
     async def _of_seed(self, number: int, views: Sequence[View], depth: int) -> tuple[list[Candidate], bool]:
         """By the whole photo and by each box of it, in turns."""
@@ -102,36 +101,10 @@ class Sources:
         return found, all(len(ranking) < depth for ranking in rankings)
 
     async def _of_view(self, view: View, depth: int) -> Ranking:
-        terms = [view.term] if view.term is not None else []
         async with self._room:
             return await self._gallery.collect(
-                self._wanted, depth, terms=terms, space=view.space, min_score=self._min_score
+                self._wanted, depth, terms=[view.term], space=view.space, min_score=self._min_score
             )
-
-
-def failure_seeds(failures: pb.FailureSet, given: Sequence[GivenView]) -> list[list[View]]:
-    """The views of each failure photo that can be looked for. Raises FailureSetUnreadable."""
-    by_place = {(view.position, view.view): view for view in given if view.role == FAILURE}
-    seeds = []
-    for position, photo in enumerate(failures.photos):
-        name = photo_name(photo)
-        whole = View(name, search_pb2.Term(image_id=photo.image_id, weight=1)) if photo.image_id else None
-        views = [whole] if whole else []
-        for number in range(len(photo.missed) + 1):
-            found = by_place.get((position, number))
-            if found is not None and found.vector is not None:
-                term = search_pb2.Term(embedding=embedder_pb2.Embedding(values=found.vector.tolist()), weight=1)
-                views.append(View(f"{name}#{number}" if number else name, term, found.space))
-        if views:
-            seeds.append(views)
-    if not seeds:
-        first = next(view for view in given if view.role == FAILURE)
-        raise FailureSetUnreadable(f"no failure photo can be looked at; of the first: {first.error_detail}")
-    return seeds
-
-
-def photo_name(photo: pb.FailurePhoto) -> str:
-    return photo.image_id or photo.given.name or "photo"
 
 
 def _candidates(ranking: Ranking, seed: int, chosen_for: str) -> tuple[Candidate, ...]:

@@ -7,7 +7,6 @@ import orjson
 from google.protobuf.json_format import MessageToDict
 
 from kindred.datasets.v1 import datasets_pb2 as pb
-from kindred_datasets.candidates import photo_name
 from kindred_datasets.convert import FORMATS, license_types
 from kindred_datasets.destination import Published, ZipDestination
 from kindred_datasets.domain import Item
@@ -15,6 +14,7 @@ from kindred_datasets.export import Exported, ExportSpec, export
 from kindred_datasets.jobs import Progress, Stage
 from kindred_datasets.leasing import Lease
 from kindred_datasets.records import rounded
+from kindred_datasets.seeds import photo_name
 from kindred_datasets.settings import DatasetSettings
 from kindred_datasets.store import checkpoints, jobs, notes
 from kindred_datasets.sweeping import archive_key
