@@ -9,6 +9,9 @@ from support.commands import CommandLine
 from support.in_process import index, opened, search
 from support.paths import shared
 
+from kindred_kit.imaging import ImageLimits
+from kindred_standalone.datasets.order import Arguments, order_of, with_precision
+
 pytest.importorskip("pycocotools")
 PHOTOS = 12
 
@@ -66,14 +69,11 @@ async def test_thresholds_are_as_precise_as_asked(annotations: Path, command_lin
             assert max(label["score"] for label in hit["labels"] if label["class"] == "person") >= threshold
         every = await search(session.node, filter={"labels": {"all": ["person"]}})
         assert {hit["id"] for hit in sure} <= {hit["id"] for hit in every}
-    made = command_line.json("dataset", "build", "--label", "person", "--size", "9", "--precision", "0.8")
-    made_of = command_line.data_dir.parent / "made"
-    command_line.run("dataset", "download", made["id"], "-o", made_of)
-    boxes = json.loads(next(made_of.rglob("*train*.json")).read_text())
-    assert {entry["name"] for entry in boxes["categories"]} == set(document["classes"])
-    assert min(entry["score"] for entry in boxes["annotations"]) >= min(
-        entry["threshold"] for entry in document["classes"].values()
-    )
+        order = order_of(Arguments(labels=("person",), size=9), ImageLimits())
+        precise = await with_precision(order, 0.8, session.node)
+        assert precise.spec.class_thresholds["person"] == pytest.approx(threshold)
+        assert list(precise.spec.classes) == sorted(document["classes"])  # no others are exported
+        assert precise.key != order.key
     refused = command_line.run("search", "--label", "sheep", "--min-precision", "0.8", expect=1).stderr
     assert "sheep" in refused
     assert "so precise are" in refused
