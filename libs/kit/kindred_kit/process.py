@@ -13,6 +13,7 @@ from kindred_kit.adapters.onnx_inference import OnnxInference
 from kindred_kit.adapters.sqlite_bus import SqliteBus
 from kindred_kit.errors import InvalidArgument
 from kindred_kit.lifecycle import wait_for_signal
+from kindred_kit.memory import return_freed_memory
 from kindred_kit.models import ModelSet
 from kindred_kit.ports.blobs import BlobStore
 from kindred_kit.ports.bus import Bus
@@ -89,6 +90,7 @@ async def serve_models(
 
 async def serve(name: str, app: App, process: ProcessSettings) -> None:
     """Serve until SIGINT or SIGTERM, then let calls in flight end."""
+    return_freed_memory()
     configure_logging(level=process.log_level, json=process.log_json)
     server = RpcServer(name, app.registrations)
     await app.start()

@@ -31,6 +31,7 @@ from kindred_kit.adapters.onnx_inference import OnnxInference
 from kindred_kit.adapters.sql import open_engine
 from kindred_kit.adapters.sqlite_bus import SqliteBus
 from kindred_kit.errors import SpaceMismatch
+from kindred_kit.memory import return_freed_memory
 from kindred_kit.models import ModelSet
 from kindred_kit.ports.blobs import BlobStore
 from kindred_kit.ports.bus import Bus
@@ -102,6 +103,7 @@ class Standalone:
         return self._ownership.info
 
     async def __aenter__(self) -> Standalone:
+        return_freed_memory()
         try:
             await self._start()
         except BaseException:
