@@ -9,7 +9,7 @@ _ARENAS = 2
 """glibc gives each thread an arena of its own, up to 8 a core, and what is free in one serves no other: with the forty
 threads of a laptop's services 80 MB of 650."""
 _LARGE_BYTES = 8 << 20
-"""Blocks from this size on are mapped for themselves and returned when they are freed. By itself glibc raises the limit,
+"""Blocks from this size on are mapped by themselves and returned when they are freed. Else glibc raises the limit,
 up to 32 MB, as soon as such a block has been freed once, and keeps what follows. Photos of up to 2.7 megapixels stay
 below: to map and clear a block for each of them would cost a millisecond."""
 
