@@ -12,9 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import httpx
 import orjson
 
-from kindred_kit.errors import KindredError, storage_error
+from kindred_kit.errors import KindredError, Unavailable, storage_error
 from kindred_standalone.connect import Node
 from kindred_standalone.errors import UsageError
 from kindred_standalone.queries import checked
@@ -37,7 +38,7 @@ def is_zip(output: Path) -> bool:
 
 
 async def fetch(node: Node, dataset_id: str, output: Path, on_bytes: Callable[[int, int], None]) -> None:
-    """Download, compare the checksum, put in place. Raises OSError, StorageFull, UsageError."""
+    """Download, compare the checksum, put in place. Raises OSError, StorageFull, Unavailable, UsageError."""
     dataset = checked(await node.http.get(f"/v1/datasets/{dataset_id}")).body
     download = dataset["download"]
     if download is None:
@@ -62,6 +63,8 @@ async def fetch(node: Node, dataset_id: str, output: Path, on_bytes: Callable[[i
                 archive.replace(output)
             else:
                 await asyncio.to_thread(_unpack, archive, draft / "new", output)
+        except httpx.TransportError as error:
+            raise Unavailable(f"the download broke off; kindred dataset download {dataset_id} -o OUT") from error
         except OSError as error:
             raise storage_error(error) or error from None
 
