@@ -23,6 +23,7 @@ _REC601 = np.array([0.299, 0.587, 0.114], np.float32)
 # Measured by benchmarks/leak_guard.py on photos and their copies; see docs/performance.md.
 _COARSE_GATE = 0.45  # copies reach 0.56 in the coarse search, nearly all 0.75
 MIN_SCORE = 0.4  # copies reach 0.9 and more, other photos of the scene 0.2
+_MIN_COMMON = 0.35  # of the larger picture; little water looks like other water
 _GUESSES = 6
 _REFINE_STEPS = 6
 _PLACE_RADIUS_PX = 6
@@ -59,7 +60,7 @@ def signature(pixels: NDArray[np.uint8]) -> bytes:
 def compare(one: bytes, other: bytes) -> Copy | None:
     """Is one a copy of the other, or both of one original? None: no, or a picture without any detail.
 
-    Found: crops to 70 % of each side or more at any place (of two crops, the half that both show), resized, stretched
+    Found: crops to 70 % of each side or more at any place (two crops where they share 40 % of both), resized, stretched
     as a whole, mirrored, saved again, brighter, darker, of other contrast or without colour, and all of these together.
     Not found: turned pictures, and those with a frame or another picture around them.
     Takes 5 to 10 ms of a core, half of that when the two were compared with others just before.
@@ -94,9 +95,10 @@ def _verified(one: Picture, other: Picture, guess: Guess) -> Copy | None:
     else:  # the second is the coarser one
         _, back = refine(other, first, guess.mapping.inverted(), _REFINE_STEPS)
         score, mapping = _agreement(other, first, back), back.inverted()
-    if score < MIN_SCORE:
+    window = _window(mapping, first.shape, other.shape, guess.mirrored)
+    if score < MIN_SCORE or _common(window) < _MIN_COMMON:
         return None
-    return Copy(min(1.0, score), guess.mirrored, _window(mapping, first.shape, other.shape, guess.mirrored))
+    return Copy(min(1.0, score), guess.mirrored, window)
 
 
 def _agreement(one: Picture, other: Picture, mapping: Mapping) -> float:
@@ -117,6 +119,13 @@ def _agreement(one: Picture, other: Picture, mapping: Mapping) -> float:
     deviation = np.sqrt(np.maximum(first_variance, second_variance))
     shows = (share > 0.5) & (deviation > np.clip(0.5 * deviation.mean(), *_TEXTURE_LEVELS))
     return float(np.percentile(correlation[shows], _WORST_PERCENT)) if shows.any() else -1.0
+
+
+def _common(window: tuple[float, float, float, float]) -> float:
+    """Share of the larger one of the two that both show, 0..1."""
+    left, top, right, bottom = window
+    wide, high = min(1.0, right) - max(0.0, left), min(1.0, bottom) - max(0.0, top)
+    return max(0.0, wide) * max(0.0, high) / max(1.0, (right - left) * (bottom - top))
 
 
 def _window(

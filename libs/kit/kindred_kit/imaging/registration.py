@@ -23,7 +23,7 @@ _FINE_RADIUS_PX = 4
 _GRID_PX = 64  # of the FFT; wide enough for shifts that leave half of the larger picture outside
 _LARGEST_SCALE = 1.46  # a crop to 70 % of a side, and a little
 _SCALES = np.exp(np.linspace(-np.log(_LARGEST_SCALE), np.log(_LARGEST_SCALE), 13))
-_MIN_OVERLAP = 0.45  # of the smaller frame
+_MIN_OVERLAP = 0.4  # of the larger frame; a crop to 70 % of each side is 0.49
 _CLIPPED = (5, 250)  # levels beyond which a brightened copy has lost what was there
 _MIN_OPEN = 0.05  # of the pixels; below, clipped ones count too
 
@@ -81,8 +81,7 @@ def search(one: Pyramid, other: Pyramid) -> list[Guess]:
     """Guesses for every scale, mirrored and not, best first. Normalised cross-correlation over the overlap.
 
     Finds scales of 1/1.46 to 1.46 relative to the pictures' longer sides, the same on both axes, and shifts that leave
-    at least 45 % of the smaller picture covered. Where the sides' ratios differ, also the one whole stretched over the
-    other.
+    at least 40 % of each picture covered. Where the sides' ratios differ, also the one whole stretched over the other.
     """
     base = _detail(_shrunk(one.picture, _COARSE_PX / max(one.picture.shape)), _COARSE_RADIUS_PX)
     levels, spectra, energies = other.levels, other.spectra, other.energies
@@ -213,14 +212,14 @@ def _best_shift(
 ) -> tuple[float, int, int]:
     """Normalised correlation at the best place of the other picture's corner, and that place (x, y)."""
     rows, columns = _shifts(shape[0], other[0]), _shifts(shape[1], other[1])
-    area = np.outer(rows.length, columns.length) / min(shape[0] * shape[1], other[0] * other[1])
+    area = np.outer(rows.length, columns.length) / max(shape[0] * shape[1], other[0] * other[1])
     energies = _sums(energy, rows.low, rows.high, columns.low, columns.high) * _sums(
         other_energy, rows.low - rows.shift, rows.high - rows.shift,
         columns.low - columns.shift, columns.high - columns.shift,
     )  # fmt: skip
     correlation = product[rows.shift % _GRID_PX][:, columns.shift % _GRID_PX] / np.sqrt(np.maximum(energies, 1e-3))
     # Chance finds high correlations in small overlaps.
-    weighted = np.where(area >= _MIN_OVERLAP, correlation * np.minimum(area, 1) ** 0.25, -1)
+    weighted = np.where(area >= _MIN_OVERLAP, correlation * area**0.25, -1)
     row, column = divmod(int(weighted.argmax()), weighted.shape[1])
     return float(correlation[row, column]), int(columns.shift[column]), int(rows.shift[row])
 
