@@ -97,6 +97,10 @@ bench-dataset-memory: $(VENV)/.dev ## Resident memory while a data set of 20,000
 bench-failure-set: $(VENV)/.dev ## Precision of the photos found for a failure set, beside random and label-only choice
 	@python -m benchmarks.failure_set
 
+.PHONY: bench-leak-guard
+bench-leak-guard: $(VENV)/.dev ## Copies of holdout photos that the leak guard finds, and strangers that it takes for copies
+	@python -m benchmarks.leak_guard
+
 .PHONY: test-crash
 test-crash: $(VENV)/.dev ## The long crash suites, 20 minutes and more: every durable boundary with ten seeds
 	@KINDRED_LONG=1 pytest -vv tests/e2e/test_crash.py tests/e2e/test_dataset_crash.py

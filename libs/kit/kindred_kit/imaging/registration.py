@@ -25,6 +25,7 @@ _LARGEST_SCALE = 1.46  # a crop to 70 % of a side, and a little
 _SCALES = np.exp(np.linspace(-np.log(_LARGEST_SCALE), np.log(_LARGEST_SCALE), 13))
 _MIN_OVERLAP = 0.4  # of the larger frame; a crop to 70 % of each side is 0.49
 _CLIPPED = (5, 250)  # levels beyond which a brightened copy has lost what was there
+_TRIED_STEPS, _HOPELESS = 2, 0.3  # a right guess is well above this correlation after two steps
 _MIN_OPEN = 0.05  # of the pixels; below, clipped ones count too
 
 
@@ -119,6 +120,8 @@ def refine(one: Picture, other: Picture, mapping: Mapping, steps: int) -> tuple[
         energy = float((wanted * wanted).sum() * (moved * moved).sum())
         correlation = float((wanted * moved).sum()) / max(1e-6, energy) ** 0.5
         best = max(best, (correlation, mapping), key=lambda found: found[0])
+        if step == _TRIED_STEPS and best[0] < _HOPELESS:
+            break
         if step < steps:
             mapping = _improved(mapping, wanted, moved, pair.seen, rows, columns, one.shape)
     return best
