@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -44,21 +42,38 @@ def diversify(vectors: Vectors, scores: NDArray[np.floating], size: int, diversi
     return order[_marginal_relevance(vectors, scores, order, size, diversity)]
 
 
-def group(pairs: Iterable[tuple[int, int]], n: int) -> NDArray[np.int64]:
-    """Join what the pairs connect, however far: group numbers int64 [n], counted in the order of first members."""
-    parents = list(range(n))
+class Groups:
+    """Items 0..n-1, each a group by itself until it is joined with others."""
 
-    def root(item: int) -> int:
+    def __init__(self, n: int) -> None:
+        self._parents = list(range(n))
+
+    def copy(self) -> Groups:
+        other = Groups(0)
+        other._parents = self._parents.copy()
+        return other
+
+    def join(self, one: int, other: int) -> bool:
+        """Make their groups one; whether they were two."""
+        low, high = sorted((self._root(one), self._root(other)))
+        self._parents[high] = low  # the lowest member is the root: groups are numbered as they appear
+        return low != high
+
+    def are_apart(self, one: int, other: int) -> bool:
+        return self._root(one) != self._root(other)
+
+    def numbers(self) -> NDArray[np.int64]:
+        """Group numbers int64 [n], counted in the order of first members."""
+        numbers: dict[int, int] = {}
+        roots = (self._root(item) for item in range(len(self._parents)))
+        return np.array([numbers.setdefault(root, len(numbers)) for root in roots], np.int64)
+
+    def _root(self, item: int) -> int:
+        parents = self._parents
         while parents[item] != item:
             parents[item] = parents[parents[item]]
             item = parents[item]
         return item
-
-    for one, other in pairs:
-        low, high = sorted((root(one), root(other)))
-        parents[high] = low  # the lowest member is the root: groups are numbered as they appear
-    numbers: dict[int, int] = {}
-    return np.array([numbers.setdefault(root(item), len(numbers)) for item in range(n)], np.int64)
 
 
 def _marginal_relevance(

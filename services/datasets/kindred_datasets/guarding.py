@@ -25,7 +25,7 @@ from kindred_datasets.near_copies import (
 from kindred_datasets.pictures import Both, Pictures, Subject
 from kindred_datasets.store.checkpoints import GivenView
 from kindred_kit.imaging.copies import Copy
-from kindred_kit.selection import Vectors, group
+from kindred_kit.selection import Groups, Vectors
 
 _CODES = {HOLDOUT: "near_copy_of_holdout", FAILURE: "near_copy_of_failure_photo"}
 
@@ -86,7 +86,7 @@ class Guard:
         rows = await self._embeddings(ids)
         leaks = await self._leaks(ids, rows)
         clean = [n for n, image_id in enumerate(ids) if image_id not in leaks]
-        groups, copies = await self._groups([ids[n] for n in clean], rows[clean])
+        groups, copies = await self._groups([ids[n] for n in clean], rows[clean], all_pairs=collapse)
         kept = [others[n] for n in clean]
         notes += leaks.values()
         if collapse:
@@ -113,13 +113,28 @@ class Guard:
             leaks.setdefault(image.image_id, Note(image.image_id, _CODES[pairs[original, image].role], detail))
         return leaks
 
-    async def _groups(self, ids: Sequence[str], rows: Vectors) -> tuple[dict[str, int], dict[Both, Copy]]:
-        """Image id -> number that copies share; and how they are copies."""
+    async def _groups(
+        self, ids: Sequence[str], rows: Vectors, *, all_pairs: bool
+    ) -> tuple[dict[str, int], dict[Both, Copy]]:
+        """Image id -> number that copies share; and how they are copies, of `all_pairs` or of enough to tell groups.
+
+        Enough: of images that are joined already, by others, nothing is learnt. The groups are the same; among many
+        copies of few photos that is half of the comparisons.
+        """
         found = await asyncio.to_thread(pairs_within, rows, COLLAPSE_LEAST_COSINE, COLLAPSE_MOST_EACH)
-        pairs = {(_image(ids[pair.one]), _image(ids[pair.other])): (pair.one, pair.other) for pair in found}
-        copies = await self._compared(list(pairs))
-        numbers = group((pairs[pair] for pair in copies), len(ids))
-        return dict(zip(ids, numbers.tolist(), strict=True)), copies
+        rest = {(_image(ids[pair.one]), _image(ids[pair.other])): (pair.one, pair.other) for pair in found}
+        groups = Groups(len(ids))
+        copies: dict[Both, Copy] = {}
+        while rest:
+            trial = groups.copy()
+            wanted = [pair for pair, places in rest.items() if all_pairs or trial.join(*places)]
+            more = await self._compared(wanted)
+            for pair in more:
+                groups.join(*rest[pair])
+            copies |= more
+            compared = set(wanted)
+            rest = {pair: places for pair, places in rest.items() if pair not in compared and groups.are_apart(*places)}
+        return dict(zip(ids, groups.numbers().tolist(), strict=True)), copies
 
     async def _compared(self, pairs: Sequence[Both]) -> dict[Both, Copy]:
         self._progress.begin(Stage.GUARD, len(pairs))

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from kindred_kit.selection import diversify, group
+from kindred_kit.selection import Groups, diversify
 
 
 def clustered(seed: int, n: int, clusters: int = 12, d: int = 24) -> NDArray[np.float32]:
@@ -92,6 +92,16 @@ def test_a_wrong_setting_or_shape_is_refused() -> None:
         diversify(clustered(0, 4), np.zeros(4, np.float32), 2, 1.1)
     with pytest.raises(ValueError, match="scores"):
         diversify(clustered(0, 4), np.zeros(3, np.float32), 2, 0.5)
+
+
+def group(pairs: list[tuple[int, int]], n: int) -> np.ndarray:
+    groups = Groups(n)
+    for pair in pairs:
+        apart = groups.are_apart(*pair)
+        assert groups.copy().join(*pair) is apart
+        assert groups.join(*pair) is apart
+        assert not groups.are_apart(*pair)
+    return groups.numbers()
 
 
 def test_groups_join_over_chains_and_count_in_order() -> None:
