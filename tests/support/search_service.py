@@ -19,6 +19,7 @@ from kindred.search.v1 import search_pb2_grpc
 from kindred_kit.adapters.file_references import FileReferences
 from kindred_kit.adapters.object_store import ObjectBlobStore
 from kindred_kit.adapters.sqlite_bus import SqliteBus
+from kindred_kit.embeddings import embedding_message
 from kindred_kit.ports.blobs import BlobStore
 from kindred_kit.ports.bus import Bus
 from kindred_kit.rpc import RpcServer, open_channel
@@ -49,7 +50,7 @@ def vector(name: str) -> NDArray[np.float32]:
 
 
 def embedding(values: NDArray[np.float32]) -> embedder_pb2.Embedding:
-    return embedder_pb2.Embedding(values=values.tolist())
+    return embedding_message(values)
 
 
 def new_image(name: str, **changes: Any) -> pb.NewImage:

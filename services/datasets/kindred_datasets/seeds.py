@@ -7,11 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kindred.datasets.v1 import datasets_pb2 as pb
-from kindred.embedder.v1 import embedder_pb2
 from kindred.search.v1 import search_pb2
 from kindred_datasets.embedding import FAILURE
 from kindred_datasets.errors import FailureSetUnreadable
 from kindred_datasets.store.checkpoints import GivenView
+from kindred_kit.embeddings import embedding_message
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class View:
     def term(self) -> search_pb2.Term:
         if self.vector is None:
             return search_pb2.Term(image_id=self.image_id, weight=1)
-        return search_pb2.Term(embedding=embedder_pb2.Embedding(values=self.vector.tolist()), weight=1)
+        return search_pb2.Term(embedding=embedding_message(self.vector), weight=1)
 
 
 Seeds = list[list[View]]

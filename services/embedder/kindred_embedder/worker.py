@@ -5,9 +5,9 @@ import time
 from kindred.events.v1 import events_pb2 as events
 from kindred.search.v1 import search_pb2 as pb
 from kindred.search.v1 import search_pb2_grpc
-from kindred_embedder.convert import embedding_message
 from kindred_embedder.images import EmbeddedImage, ImageEmbedder
 from kindred_embedder.space import Space
+from kindred_kit.embeddings import embedding_message
 from kindred_kit.errors import KindredError
 from kindred_kit.image_bytes import image_bytes
 from kindred_kit.models.convert import detection_messages

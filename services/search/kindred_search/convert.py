@@ -3,11 +3,10 @@
 import re
 from collections.abc import Sequence
 
-import numpy as np
-
 from kindred.detector.v1 import detector_pb2
 from kindred.search.v1 import search_pb2 as pb
 from kindred_kit.adapters.file_references import referenced_path
+from kindred_kit.embeddings import embedding_vector
 from kindred_kit.errors import InvalidArgument
 from kindred_search import access
 from kindred_search.domain import (
@@ -107,7 +106,7 @@ def derived(request: pb.PutDerivedRequest) -> Derived:
             space=e.space,
             model_name=e.model_name,
             model_version=e.model_version,
-            vector=unit(np.asarray(e.embedding.values, dtype=np.float32), "/embeddings"),
+            vector=unit(embedding_vector(e.embedding), "/embeddings"),
         )
         for e in request.embeddings
     )

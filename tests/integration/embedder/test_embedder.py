@@ -95,7 +95,7 @@ async def embedder(
 
 
 def vector(embedding: pb.Embedding) -> NDArray[np.float32]:
-    return np.array(embedding.values, np.float32)
+    return np.frombuffer(embedding.values, "<f4")
 
 
 async def test_text_and_image_meet_in_one_space(embedder: Any) -> None:
@@ -188,7 +188,7 @@ async def test_the_worker_writes_embedding_labels_and_thumb(
     await bench.worker.handle(bench.event())
     [derived] = catalogue.derived
     assert (derived.image_id, derived.seq) == (bench.image_id, 7)
-    assert len(derived.embeddings[0].embedding.values) == 768
+    assert len(derived.embeddings[0].embedding.values) == 768 * 4
     assert derived.embeddings[0].view == "whole"
     assert derived.labels[0].label_set == "coco-80"
     assert derived.labels[0].detections[0].class_name == "cat"

@@ -52,7 +52,7 @@ def test_a_gallery_photo_takes_its_vector_from_the_index_or_stays_as_it_is() -> 
     [[first], [second]] = helped([[there], [gone]], {"a": kind(0, 1)[0].astype(np.float16)}, "s")
     assert first.vector is not None
     assert first.space == "s"
-    assert len(first.term.embedding.values) == 64
+    assert len(first.term.embedding.values) == 64 * 4
     assert second.term.image_id == "b"
 
 

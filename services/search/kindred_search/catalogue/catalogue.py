@@ -11,6 +11,9 @@ from kindred_search.catalogue import accepting, deleting, deriving, reading
 from kindred_search.catalogue.engine import MIGRATIONS
 from kindred_search.domain import Accepted, Derived, Failure, ImageRecord, NewImage
 
+_FEW = 128
+"""The longest page and some to spare."""
+
 
 class Catalogue(Database):
     """Functions of this package by `read(function, *arguments)` and `write(...)`; the common ones by name."""
@@ -33,4 +36,5 @@ class Catalogue(Database):
     async def records(
         self, owner: str, image_ids: Sequence[str], *, with_labels: bool = True
     ) -> dict[str, ImageRecord]:
-        return await self.read(reading.records, owner, image_ids, with_labels=with_labels)
+        read = self.read_few if len(image_ids) <= _FEW else self.read
+        return await read(reading.records, owner, image_ids, with_labels=with_labels)
