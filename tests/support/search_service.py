@@ -75,7 +75,7 @@ def new_image(name: str, **changes: Any) -> pb.NewImage:
     return pb.NewImage(image_id=ident, claim=claim, **{**values, **changes})
 
 
-def labels(boxes: Boxes, model_version: str = "1") -> pb.PutDerivedRequest.Labels:
+def labels(boxes: Boxes, model_version: str = "1") -> pb.Derived.Labels:
     detections = [
         detector_pb2.Detection(
             box=detector_pb2.Box(x_min=0.1, y_min=0.1, x_max=0.5, y_max=0.5),
@@ -85,9 +85,7 @@ def labels(boxes: Boxes, model_version: str = "1") -> pb.PutDerivedRequest.Label
         )
         for name, score in boxes
     ]
-    return pb.PutDerivedRequest.Labels(
-        label_set="coco-80", model_name="det", model_version=model_version, detections=detections
-    )
+    return pb.Derived.Labels(label_set="coco-80", model_name="det", model_version=model_version, detections=detections)
 
 
 class SearchService:
@@ -171,17 +169,15 @@ class SearchService:
         thumb_key = f"thumbs/{ident[:2]}/{ident}.jpg" if thumb else ""
         if thumb:
             await self.blobs.put(thumb_key, b"thumb")
-        found = pb.PutDerivedRequest.ViewEmbedding(
+        found = pb.Derived.ViewEmbedding(
             view="whole",
             space=space,
             model_name="m",
             model_version="1",
             embedding=embedding(vector(name) if values is None else values),
         )
-        request = pb.PutDerivedRequest(
-            image_id=ident, seq=seq, embeddings=[found], labels=[labels(boxes)], thumb_key=thumb_key
-        )
-        return (await self.stub.PutDerived(request)).stale
+        request = pb.Derived(image_id=ident, seq=seq, embeddings=[found], labels=[labels(boxes)], thumb_key=thumb_key)
+        return (await self.stub.PutDerived(pb.PutDerivedRequest(images=[request]))).stale[0]
 
     async def add(self, name: str, *, owner: str = "local", boxes: Boxes = (), **changes: Any) -> str:
         """Accept an image and let it become searchable; returns its id."""

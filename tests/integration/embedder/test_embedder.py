@@ -44,12 +44,12 @@ class Catalogue(search_pb2_grpc.SearchServiceServicer):
     """Remembers what the worker wrote."""
 
     def __init__(self) -> None:
-        self.derived: list[search_pb2.PutDerivedRequest] = []
+        self.derived: list[search_pb2.Derived] = []
         self.failures: list[search_pb2.PutFailureRequest] = []
 
     async def PutDerived(self, request: search_pb2.PutDerivedRequest, context: Any) -> search_pb2.PutDerivedResponse:
-        self.derived.append(request)
-        return search_pb2.PutDerivedResponse()
+        self.derived += request.images
+        return search_pb2.PutDerivedResponse(stale=[False] * len(request.images))
 
     async def PutFailure(self, request: search_pb2.PutFailureRequest, context: Any) -> search_pb2.PutFailureResponse:
         self.failures.append(request)
@@ -168,7 +168,7 @@ class WorkerBench:
         space = Space.of_profile(ModelSet.load(MODELS), "lite")
         images = ImageEmbedder(space.image, inference, ThreadPoolExecutor(1), EmbedderSettings().limits)
         stub: Any = search_pb2_grpc.SearchServiceStub(search)
-        self.worker = EmbedderWorker(space, images, blobs, stub, thumb_side_px=320)
+        self.worker = EmbedderWorker(space, images, blobs, stub, thumb_side_px=320, concurrency=4)
         self.photo = skimage_photo("chelsea.png")
         self.image_id = hashlib.sha256(self.photo).hexdigest()
 

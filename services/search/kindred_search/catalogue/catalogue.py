@@ -27,8 +27,8 @@ class Catalogue(Database):
     async def remove_claims(self, owner: str, image_ids: Sequence[str]) -> list[str]:
         return await self.write(deleting.remove_claims, owner, image_ids, current_request_id(), now_ms())
 
-    async def put_derived(self, derived: Derived) -> bool:
-        return await self.write(deriving.put_derived, derived)
+    async def put_derived(self, derived: Sequence[Derived]) -> list[bool]:
+        return await self.write(deriving.put_all_derived, derived)
 
     async def put_failure(self, image_id: str, seq: int, failure: Failure) -> bool:
         return await self.write(deriving.put_failure, image_id, seq, failure)
