@@ -5,17 +5,13 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-import numpy as np
 import onnx
 import onnxruntime as ort
-from onnx import TensorProto, helper, numpy_helper
 
+from kindred_kit.graphs import precision
 from kindred_kit.graphs.builder import GraphBuilder
 
 __all__ = ["GraphBuilder", "optimise", "session", "store_half"]
-
-HALF_MIN_ELEMENTS = 1024
-"""Constants smaller than this stay float32: they weigh nothing, and scales and biases keep their exact value."""
 
 
 def optimise(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -39,19 +35,8 @@ def optimise(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def store_half(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Large float32 constants become float16 plus a Cast, which runtimes fold at load: half the file, same speed."""
-    casts: list[onnx.NodeProto] = []
-    for tensor in model.graph.initializer:
-        values = numpy_helper.to_array(tensor)
-        if values.dtype != np.float32 or values.size < HALF_MIN_ELEMENTS:
-            continue
-        name = tensor.name
-        half = np.clip(values, -65504, 65504).astype(np.float16)
-        tensor.CopyFrom(numpy_helper.from_array(half, f"{name}_f16"))
-        casts.append(helper.make_node("Cast", [f"{name}_f16"], [name], to=TensorProto.FLOAT))
-    nodes = [*casts, *model.graph.node]
-    del model.graph.node[:]
-    model.graph.node.extend(nodes)
+    """See `precision.store_half`."""
+    precision.store_half(model)
     onnx.checker.check_model(model)
     return model
 

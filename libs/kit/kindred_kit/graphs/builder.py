@@ -12,21 +12,27 @@ from onnx import TensorProto, helper, numpy_helper
 
 OPSET = 17
 IR_VERSION = 8
+_AXES_ARE_INPUT = 18
 
 
 class GraphBuilder:
-    """Collects nodes and constants; every method returns the names of the values that it made."""
+    """Collects nodes and constants; every method returns the names of the values that it made.
 
-    def __init__(self) -> None:
+    `prefix` keeps them apart from those of a graph that they are added to, whose `opset` the nodes then have to fit.
+    """
+
+    def __init__(self, prefix: str = "", opset: int = OPSET) -> None:
         self.nodes: list[onnx.NodeProto] = []
         self.initializers: list[onnx.TensorProto] = []
         self.inputs: list[onnx.ValueInfoProto] = []
         self.outputs: list[onnx.ValueInfoProto] = []
+        self._prefix = prefix
+        self._opset = opset
         self._made = 0
 
     def _fresh(self, stem: str) -> str:
         self._made += 1
-        return f"{stem}_{self._made}"
+        return f"{self._prefix}{stem}_{self._made}"
 
     def input(self, name: str, dtype: int, shape: Sequence[int | str]) -> str:
         self.inputs.append(helper.make_tensor_value_info(name, dtype, list(shape)))
@@ -55,9 +61,15 @@ class GraphBuilder:
         self.nodes.append(helper.make_node(op_type, list(inputs), names, **attributes))
         return names
 
+    def reduce(self, op_type: str, value: str, axis: int, *, keepdims: bool = True) -> str:
+        """ReduceMax and its like over one axis, which is an attribute up to opset 17 and an input from 18 on."""
+        if self._opset < _AXES_ARE_INPUT:
+            return self.op(op_type, value, axes=[axis], keepdims=int(keepdims))
+        return self.op(op_type, value, self.ints([axis]), keepdims=int(keepdims))
+
     def l2_normalise(self, value: str) -> str:
         """value / |value| over the last axis."""
-        norm = self.op("ReduceL2", value, axes=[-1], keepdims=1)
+        norm = self.reduce("ReduceL2", value, -1)
         return self.op("Div", value, self.op("Max", norm, self.floats(1e-9)))
 
     def absorb(self, model: onnx.ModelProto, prefix: str, inputs: Mapping[str, str]) -> dict[str, str]:
@@ -87,7 +99,7 @@ class GraphBuilder:
         """The finished, checked model; `keep` adds values without a declared shape as further float outputs."""
         extra = [helper.make_tensor_value_info(value, TensorProto.FLOAT, None) for value in keep]
         graph = helper.make_graph(self.nodes, name, self.inputs, [*self.outputs, *extra], self.initializers)
-        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)])
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", self._opset)])
         model.ir_version = IR_VERSION
         onnx.checker.check_model(model)
         return model
