@@ -1,102 +1,33 @@
 """CLIP with seeded random weights, as its publishers export it: float pixels or token ids in, raw projections out.
 
-The names and shapes of the weights are those of Hugging Face transformers' CLIPModel, so that the reference loads the
-very same ones. Source: Radford et al. 2021, arXiv:2103.00020; transformers, models/clip/modeling_clip.py.
+Source: Radford et al. 2021, arXiv:2103.00020; transformers, models/clip/modeling_clip.py, which loads the same weights
+for the goldens (tests/reference).
 """
 
-import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
-from numpy.typing import NDArray
 from onnx import TensorProto
+from support.clip_weights import TINY, VIT_B_32, ClipShape, Tower, Weights, fingerprint, random_weights
 
 from kindred_kit.graphs.builder import GraphBuilder
 
-Weights = Mapping[str, NDArray[np.float32]]
+__all__ = [
+    "TINY",
+    "VIT_B_32",
+    "ClipShape",
+    "Tower",
+    "Weights",
+    "fingerprint",
+    "image_tower",
+    "random_weights",
+    "text_tower",
+    "write_random_clip",
+]
 _EPSILON = 1e-5
 _MASKED = -1e9
-
-
-@dataclass(frozen=True)
-class Tower:
-    """Of a transformer: `width` numbers a token, `layers`, `heads`; the inner layer is four times as wide."""
-
-    width: int
-    layers: int
-    heads: int
-
-
-@dataclass(frozen=True)
-class ClipShape:
-    """`image_px` and `patch_px` in pixels, `embedding` the size of the shared space."""
-
-    image: Tower
-    text: Tower
-    image_px: int = 224
-    patch_px: int = 32
-    context: int = 77
-    vocabulary: int = 49_408
-    embedding: int = 512
-
-
-VIT_B_32 = ClipShape(Tower(768, 12, 12), Tower(512, 12, 8))
-"""The exact shape: 151 million weights, 605 MB; seconds to make."""
-TINY = ClipShape(Tower(64, 2, 2), Tower(32, 2, 2), image_px=64, embedding=16)
-"""For tests that look at anything but numbers."""
-
-
-def random_weights(shape: ClipShape = VIT_B_32, seed: int = 7) -> dict[str, NDArray[np.float32]]:
-    """Scaled as CLIP is initialised, with gains and biases that differ from 1 and 0: a lost one must show."""
-    random = np.random.default_rng(seed)
-    weights: dict[str, NDArray[np.float32]] = {}
-
-    def normal(name: str, *sides: int, scale: float, around: float = 0.0) -> None:
-        values = random.standard_normal(sides, np.float32)
-        values *= np.float32(scale)
-        weights[name] = values + np.float32(around) if around else values
-
-    def linear(name: str, inputs: int, outputs: int, scale: float) -> None:
-        normal(f"{name}.weight", outputs, inputs, scale=scale)
-        normal(f"{name}.bias", outputs, scale=0.02)
-
-    def norm(name: str, width: int) -> None:
-        normal(f"{name}.weight", width, scale=0.1, around=1.0)
-        normal(f"{name}.bias", width, scale=0.02)
-
-    def layers(prefix: str, tower: Tower) -> None:
-        deep = (2 * tower.layers) ** -0.5
-        for number in range(tower.layers):
-            layer = f"{prefix}.encoder.layers.{number}"
-            norm(f"{layer}.layer_norm1", tower.width)
-            for part in ("q_proj", "k_proj", "v_proj"):
-                linear(f"{layer}.self_attn.{part}", tower.width, tower.width, tower.width**-0.5)
-            linear(f"{layer}.self_attn.out_proj", tower.width, tower.width, tower.width**-0.5 * deep)
-            norm(f"{layer}.layer_norm2", tower.width)
-            linear(f"{layer}.mlp.fc1", tower.width, 4 * tower.width, (2 * tower.width) ** -0.5)
-            linear(f"{layer}.mlp.fc2", 4 * tower.width, tower.width, tower.width**-0.5 * deep)
-
-    vision, text = "vision_model", "text_model"
-    normal(f"{vision}.embeddings.class_embedding", shape.image.width, scale=shape.image.width**-0.5)
-    patch = (shape.image.width, 3, shape.patch_px, shape.patch_px)
-    normal(f"{vision}.embeddings.patch_embedding.weight", *patch, scale=0.02)
-    patches = (shape.image_px // shape.patch_px) ** 2
-    normal(f"{vision}.embeddings.position_embedding.weight", patches + 1, shape.image.width, scale=0.02)
-    norm(f"{vision}.pre_layrnorm", shape.image.width)  # the publishers' spelling
-    layers(vision, shape.image)
-    norm(f"{vision}.post_layernorm", shape.image.width)
-    normal("visual_projection.weight", shape.embedding, shape.image.width, scale=shape.image.width**-0.5)
-
-    normal(f"{text}.embeddings.token_embedding.weight", shape.vocabulary, shape.text.width, scale=0.02)
-    normal(f"{text}.embeddings.position_embedding.weight", shape.context, shape.text.width, scale=0.01)
-    layers(text, shape.text)
-    norm(f"{text}.final_layer_norm", shape.text.width)
-    normal("text_projection.weight", shape.embedding, shape.text.width, scale=shape.text.width**-0.5)
-    return weights
 
 
 def image_tower(weights: Weights, shape: ClipShape = VIT_B_32) -> onnx.ModelProto:
@@ -170,15 +101,6 @@ def write_random_clip(folder: Path, shape: ClipShape = VIT_B_32, seed: int = 7) 
 def serialised(model: onnx.ModelProto) -> bytes:
     data: bytes = model.SerializeToString(deterministic=True)
     return data
-
-
-def fingerprint(weights: Weights) -> str:
-    """SHA-256 over all of them: goldens say which weights they were made with."""
-    digest = hashlib.sha256()
-    for name in sorted(weights):
-        digest.update(name.encode())
-        digest.update(np.ascontiguousarray(weights[name]).data)
-    return digest.hexdigest()
 
 
 def _encoder(graph: GraphBuilder, weights: Weights, prefix: str, tower: Tower, hidden: str, mask: str | None) -> str:

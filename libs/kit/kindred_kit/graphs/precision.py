@@ -16,12 +16,11 @@ _HALF_MAX = 65504
 
 
 def set_precision(model: onnx.ModelProto, precision: Precision) -> None:
-    """Store the weights of a graph as fp32, fp16 with a Cast, or int8 with DequantizeLinear; int8 ones stay int8.
+    """Store the weights of a graph as fp32, as fp16 with a Cast, or as int8 with DequantizeLinear, in place.
 
-    In place. fp32 also turns a publisher's int8 weights into floats: the same values, four times the size, and nothing
-    to do at run time.
+    A publisher's int8 weights become floats of the same values for fp32 and fp16, and stay for int8.
     """
-    if precision != "int8":
+    if precision in {"fp32", "fp16"}:
         _unfold(model)
     if precision == "fp16":
         store_half(model)

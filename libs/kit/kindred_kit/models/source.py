@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 GraphKind = Literal["image_tower", "text_tower", "yolo"]
-Precision = Literal["fp32", "fp16", "int8"]
+Precision = Literal["published", "fp32", "fp16", "int8"]
+"""Of the weights: as the publisher stores them, or another; activations are float in any case."""
 PREPARATION = 1
 """Of the code in kindred_kit.graphs: a change of what it writes raises it, and models are prepared anew."""
 _SLACK = 1.05
@@ -77,7 +78,7 @@ class Preparation:
     """
 
     graph: GraphKind
-    precision: Precision = "fp32"
+    precision: Precision = "published"
     mean: tuple[float, ...] = (0.0, 0.0, 0.0)
     std: tuple[float, ...] = (1.0, 1.0, 1.0)
     output: str = ""
@@ -93,7 +94,7 @@ class Preparation:
             raise ValueError(f"prepare has no {', '.join(sorted(unknown))}")
         wanted = cls(
             graph=_known(entry["graph"], get_args(GraphKind)),
-            precision=_known(entry.get("precision", "fp32"), get_args(Precision)),
+            precision=_known(entry.get("precision", "published"), get_args(Precision)),
             mean=_floats(entry.get("mean", cls.mean)),
             std=_floats(entry.get("std", cls.std)),
             output=str(entry.get("output", "")),
