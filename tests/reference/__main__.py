@@ -73,10 +73,12 @@ def reference_model(weights: Any) -> CLIPModel:
 def openai_tokenizer() -> Any:
     """`clip` itself imports torchvision; its tokenizer does not need it."""
     package = importlib.util.find_spec("clip")
-    assert package is not None and package.submodule_search_locations
+    assert package is not None
+    assert package.submodule_search_locations
     path = Path(package.submodule_search_locations[0]) / "simple_tokenizer.py"
     spec = importlib.util.spec_from_file_location("simple_tokenizer", path)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module: ModuleType = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module.SimpleTokenizer()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+
 from support.clip_texts import CHUNK
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "clip"
@@ -23,7 +24,7 @@ def seeded_pixels() -> NDArray[np.uint8]:
     random = np.random.default_rng(5)
     sides = (4, 14, 56, 224)
     grains = [random.integers(0, 256, (side, side, 3)).astype(np.uint8) for side in sides]
-    return np.stack([np.kron(g, np.ones((224 // side, 224 // side, 1), np.uint8)) for g, side in zip(grains, sides)])
+    return np.stack([grain.repeat(224 // len(grain), axis=0).repeat(224 // len(grain), axis=1) for grain in grains])
 
 
 def trimmed(row: Sequence[int]) -> list[int]:

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import onnx
 from onnx import TensorProto
-from support.clip_weights import TINY, VIT_B_32, ClipShape, Tower, Weights, fingerprint, random_weights
 
 from kindred_kit.graphs.builder import GraphBuilder
+from support.clip_weights import TINY, VIT_B_32, ClipShape, Tower, Weights, fingerprint, random_weights
 
 __all__ = [
     "TINY",

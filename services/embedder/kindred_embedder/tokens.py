@@ -14,7 +14,7 @@ from kindred_kit.errors import ModelInvalid
 from kindred_kit.models import ModelManifest
 
 _FIELDS = {"input_ids": "ids", "attention_mask": "attention_mask"}
-_TYPES = {"int32": np.int32, "int64": np.int64}
+_TYPES: Mapping[str, type[np.integer[Any]]] = {"int32": np.int32, "int64": np.int64}
 
 
 class TokenReader:

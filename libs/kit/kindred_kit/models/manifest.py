@@ -162,7 +162,7 @@ class ModelManifest:
     @property
     def size_bytes(self) -> int:
         """Of all its files; of weights that are not there as far as their publisher says."""
-        weights = self.source.largest_bytes if self.source else 0
+        weights = self.source.size_bytes if self.source else 0
         if self.source and self.onnx_path.is_file():
             weights = self.onnx_path.stat().st_size
         return weights + sum(file.size_bytes for file in self.files)

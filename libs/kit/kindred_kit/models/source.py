@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 GraphKind = Literal["image_tower", "text_tower", "yolo"]
@@ -19,15 +19,15 @@ _MEGABYTE = 1_000_000
 
 @dataclass(frozen=True)
 class Source:
-    """A publisher's file. `sha256` decides; `size_bytes` is None where it was published rounded, as `largest_bytes`.
+    """A publisher's file. `sha256` decides; `size_bytes` may have been published rounded (`size_is_exact`).
 
     Without `repository` nobody offers the file: it can only be imported.
     """
 
     path: str
     sha256: str
-    size_bytes: int | None
-    largest_bytes: int
+    size_bytes: int
+    size_is_exact: bool = True
     host: str = ""
     repository: str = ""
     revision: str = ""
@@ -35,6 +35,14 @@ class Source:
     @property
     def file_name(self) -> str:
         return self.path.rpartition("/")[2]
+
+    @property
+    def largest_bytes(self) -> int:
+        """No file that is longer can be it."""
+        return self.size_bytes if self.size_is_exact else round(self.size_bytes * _SLACK)
+
+    def can_have(self, size_bytes: int) -> bool:
+        return size_bytes == self.size_bytes if self.size_is_exact else size_bytes <= self.largest_bytes
 
     @property
     def is_published(self) -> bool:
@@ -48,20 +56,17 @@ class Source:
     @classmethod
     def of(cls, entry: Mapping[str, Any]) -> Source:
         """Raises KeyError, TypeError, ValueError for what is not pinned or would lead elsewhere."""
-        size = int(entry["size_bytes"]) if "size_bytes" in entry else None
+        exact = "size_bytes" in entry
         source = cls(
             path=_matching(entry["path"], r"(?!.*\.\.)[\w.-]+(/[\w.-]+)*"),
             sha256=_matching(entry["sha256"], r"[0-9a-f]{64}"),
-            size_bytes=size,
-            largest_bytes=size if size is not None else round(float(entry["size_mb"]) * _MEGABYTE * _SLACK),
+            size_bytes=int(entry["size_bytes"]) if exact else round(float(entry["size_mb"]) * _MEGABYTE),
+            size_is_exact=exact,
         )
         if "repository" not in entry:
             return source
-        return cls(
-            source.path,
-            source.sha256,
-            source.size_bytes,
-            source.largest_bytes,
+        return replace(
+            source,
             host=_matching(entry["host"], r"[a-z0-9-]+(\.[a-z0-9-]+)+"),
             repository=_matching(entry["repository"], r"(?!.*\.\.)[\w.-]+/[\w.-]+"),
             revision=_matching(entry["revision"], r"[0-9a-f]{40}"),
