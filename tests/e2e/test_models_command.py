@@ -163,6 +163,8 @@ def test_files_are_imported_under_any_name(machine: Machine, tmp_path: Path) -> 
     assert machine.states()["yolov7"] == "ready"
     _, said = machine.kindred("models", "import", tmp_path / "absent.onnx", expect=1)
     assert "absent.onnx" in said
+    for odd in ("/dev/zero", tmp_path):
+        assert "is no file" in machine.kindred("models", "import", odd, expect=1)[1]
     assert machine.publisher.asked == []
 
 

@@ -67,6 +67,7 @@ def test_another_recipe_is_another_graph(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new"),
     [
+        ("name: clip_image", "name: ../../clip_image"),
         ("revision: 4c1807b", "revision: main # "),
         ("graph: image_tower", "graph: magic"),
         ("precision: published", "precision: fp8"),

@@ -1,6 +1,7 @@
 """model.yaml of a model folder, read and checked."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -205,6 +206,8 @@ class ModelManifest:
         path = folder / "model.yaml"
         try:
             raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+            if raw.get("source") and not re.fullmatch(r"\w[\w.-]*", raw["name"], re.ASCII):
+                raise ValueError(f"{raw['name']!r} can't be the name of a folder in the store")
             return cls(
                 folder=folder,
                 name=raw["name"],
@@ -230,7 +233,7 @@ class ModelManifest:
             )
         except OSError as error:
             raise ModelInvalid(f"no readable model.yaml in {folder}: {error.strerror}") from error
-        except (KeyError, TypeError, ValueError, yaml.YAMLError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, yaml.YAMLError) as error:
             raise ModelInvalid(f"{path}: not a model manifest: {error!r}") from error
 
 
