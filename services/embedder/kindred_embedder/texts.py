@@ -22,7 +22,10 @@ class TextEmbedder:
         self._tokens = TokenReader(model)
 
     async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """n texts -> float32 [n, d], L2-normalised. Raises InvalidArgument for an empty text, EmbeddingNotFinite, Unavailable."""
+        """n texts -> float32 [n, d], L2-normalised.
+
+        Raises InvalidArgument for an empty text, EmbeddingNotFinite, Unavailable.
+        """
         cleaned = [self._tokens.clean(text) for text in texts]
         if not cleaned or not all(cleaned):
             raise InvalidArgument("a text to embed must not be empty")

@@ -1,11 +1,12 @@
 """Model folders: manifests are checked, pixels become tensors, boxes go back through the letterbox."""
 
+import re
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
-from support.paths import MODELS
+from support.paths import MODELS, ROOT
 
 from kindred_kit.errors import InvalidArgument, ModelInvalid, ModelNotPulled
 from kindred_kit.models import ImageInput, ModelManifest, ModelSet, prepare_image, read_boxes
@@ -84,6 +85,17 @@ def test_a_source_that_is_not_pinned_or_prepared_is_refused(tmp_path: Path, old:
     (tmp_path / "model.yaml").write_text(text.replace(old, new))
     with pytest.raises(ModelInvalid, match="not a model manifest"):
         ModelManifest.load(tmp_path)
+
+
+def test_the_manifest_of_the_guide_is_one(tmp_path: Path) -> None:
+    first, *_ = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "models.md").read_text(), re.DOTALL)
+    text = first.replace("sha256: …", f"sha256: '{'0' * 64}'").replace("size_bytes: …", "size_bytes: 1")
+    (tmp_path / "model.yaml").write_text(text)
+    manifest = ModelManifest.load(tmp_path, tmp_path / "store")
+    assert (manifest.profile, manifest.state, manifest.dimension) == ("siglip", "not pulled", 768)
+    assert [(i.width, i.fit) for i in manifest.image_inputs] == [(384, "stretch")]
+    assert manifest.source is not None
+    assert not manifest.source.is_published
 
 
 def test_a_changed_file_is_found(tmp_path: Path) -> None:
