@@ -35,6 +35,9 @@ class ProcessSettings(Settings):
     models_dir: Path = Path("triton_models")
     own_models_dir: Path | None = None
     """Model folders of the user's own, beside those of `models_dir`."""
+    model_store_dir: Path | None = None
+    """Where `kindred models pull` put weights; default: the platform's directory for user data."""
+    profile: str = "lite"
     blobs_url: str = "file://./data/blobs"
     bus_url: str = "sqlite://./data/bus.db"
     log_level: str = "info"
@@ -66,11 +69,11 @@ async def open_bus(stack: AsyncExitStack, process: ProcessSettings) -> Bus:
 
 
 def load_models(process: ProcessSettings) -> ModelSet:
-    return ModelSet.load(process.models_dir, process.own_models_dir)
+    return ModelSet.load(process.models_dir, process.own_models_dir, process.model_store_dir)
 
 
 async def open_inference(stack: AsyncExitStack, process: ProcessSettings) -> tuple[ModelSet, Inference]:
-    models = load_models(process)
+    models = load_models(process).pulled(process.profile)
     inference = OnnxInference({model.name: model.onnx_path for model in models})
     stack.push_async_callback(inference.aclose)
     return models, inference
