@@ -5,6 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READERS := .venv-readers
+TRITON := .triton
 IMAGES ?=
 DATA_DIR ?= demo/gallery
 PACKAGES := proto libs/kit services/gateway services/embedder services/detector services/search services/datasets services/standalone
@@ -41,6 +42,15 @@ $(READERS)/.made: $(VENV)/.run requirements/readers.txt
 	@uv pip install --quiet --python $(READERS)/bin/python --require-hashes -r requirements/readers.txt
 	@touch $@
 
+# The real tritonserver that tests talk to; its old requirements stay out of our environment.
+$(TRITON)/.made: $(VENV)/.run requirements/triton-server.txt tools/install_triton_server.sh
+	@tools/install_triton_server.sh $(TRITON)
+	@touch $@
+
+.PHONY: triton-server
+triton-server: ## Install the tritonserver that tests use into .triton (Linux)
+	@$(MAKE) --no-print-directory $(TRITON)/.made
+
 .PHONY: demo
 demo: $(VENV)/.run ## Index photos (IMAGES=~/Pictures or the ones that ship with Python packages), search, write demo/report.html
 	@kindred --data-dir "$(DATA_DIR)" demo --report demo/report.html $(IMAGES)
@@ -51,6 +61,7 @@ up: $(VENV)/.run ## Serve the HTTP API and the search page on http://127.0.0.1:8
 
 .PHONY: test
 test: $(VENV)/.dev $(READERS)/.made ## Run every test that this machine can run
+	@$(MAKE) --no-print-directory $(TRITON)/.made || echo "No Triton server on this machine: its tests are skipped."
 	@pytest tests
 
 .PHONY: lint
@@ -108,7 +119,8 @@ test-crash: $(VENV)/.dev ## The long crash suites, 20 minutes and more: every du
 .PHONY: lock
 lock: $(VENV)/.run ## Resolve requirements/*.in again
 	@cd requirements && for name in $(LOCKS); do uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 $$name.in -o $$name.txt; done
+	@cd requirements && uv pip compile --quiet --universal --generate-hashes --no-deps --no-emit-index-url --python-version 3.11 triton-server.in -o triton-server.txt
 
 .PHONY: clean
 clean: ## Remove the environment and the demo (never your photos)
-	@rm -rf $(VENV) $(READERS) demo .mypy_cache .ruff_cache .pytest_cache
+	@rm -rf $(VENV) $(READERS) $(TRITON) demo .mypy_cache .ruff_cache .pytest_cache
