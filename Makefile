@@ -65,12 +65,13 @@ test: $(VENV)/.dev $(READERS)/.made ## Run every test that this machine can run
 	@pytest tests
 
 .PHONY: lint
-lint: $(VENV)/.dev ## ruff, mypy --strict, import contracts, stub freshness
+lint: $(VENV)/.dev ## ruff, mypy --strict, import contracts, freshness of what is generated
 	@ruff check .
 	@ruff format --check .
 	@mypy libs/kit/kindred_kit services/*/kindred_* tools benchmarks
 	@lint-imports
 	@python tools/generate_stubs.py --check
+	@python tools/write_triton_configs.py --check
 
 .PHONY: format
 format: $(VENV)/.dev ## Format the code
@@ -79,6 +80,10 @@ format: $(VENV)/.dev ## Format the code
 .PHONY: proto
 proto: $(VENV)/.dev ## Regenerate the gRPC stubs
 	@python tools/generate_stubs.py
+
+.PHONY: triton-configs
+triton-configs: $(VENV)/.dev ## Write config.pbtxt of every model folder from its model.yaml
+	@python tools/write_triton_configs.py
 
 .PHONY: bench-relevance
 bench-relevance: $(VENV)/.dev ## Text-to-image recall, near copies and detector AP on ../shared/data

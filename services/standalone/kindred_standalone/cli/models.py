@@ -1,6 +1,10 @@
-"""`kindred models list` and `kindred models verify`."""
+"""`kindred models list`, `kindred models verify`, `kindred models repository`."""
 
 from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -70,3 +74,55 @@ def verify(as_json: JsonOption = False) -> None:
             )
     if problems:
         raise typer.Exit(FAILED)
+
+
+class Runtime(StrEnum):
+    """What executes the models of a repository; the values are `kindred_kit.triton.serving.TARGETS`."""
+
+    tensorrt = "tensorrt"
+    onnxruntime = "onnxruntime"
+    python = "python"
+
+
+@app.command()
+def repository(
+    target: Annotated[
+        Runtime,
+        typer.Option(
+            help="tensorrt: plans, built on the node by deploy/triton/build_plans.py. onnxruntime: the ONNX files as "
+            "they are. python: ONNX Runtime on CPUs in Triton's python backend."
+        ),
+    ],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where to write it; made if it is not there.")],
+    profile: Annotated[
+        str | None, typer.Option(help="Models of this profile. Default: KINDRED_PROFILE, else lite.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a model repository that Triton Inference Server serves.
+
+    Models of the profile whose files are not there yet are left out and named.
+    """
+    import orjson
+
+    from kindred_standalone.cli.running import err
+    from kindred_standalone.cli.running import out as console
+    from kindred_standalone.settings import StandaloneSettings
+    from kindred_standalone.text import printable
+    from kindred_standalone.triton_repository import write_repository
+
+    settings = StandaloneSettings()
+    written, missing = write_repository(settings.load_models(), profile or settings.profile, target.value, out)
+    if as_json:
+        rows = [{"name": model.name, "needs_plan": model.needs_plan} for model in written]
+        found = {"out": str(out), "target": target.value, "models": rows, "missing": missing}
+        typer.echo(orjson.dumps(found).decode())
+        return
+    for model in written:
+        console.print(printable(f"{model.name}: {model.folder}"), markup=False)
+    for name in missing:
+        err.print(printable(f"{name}: left out, its file is not here; kindred models list shows what is"), markup=False)
+    if any(model.needs_plan for model in written):
+        console.print(
+            "Build the plans on the machine that serves them:  deploy/triton/build_plans.py --help", markup=False
+        )

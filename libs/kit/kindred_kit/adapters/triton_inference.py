@@ -1,0 +1,219 @@
+"""Inference by Triton Inference Server over gRPC."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from numpy.typing import NDArray
+
+from kindred_kit.adapters.triton_shared_memory import SharedMemory, is_local, worth_sharing
+from kindred_kit.adapters.triton_statistics import Statistics
+from kindred_kit.errors import DeadlineExceeded, InvalidArgument, KindredError, SpaceMismatch, Unavailable
+from kindred_kit.lifecycle import BackgroundTasks
+from kindred_kit.ports.inference import Tensors
+from kindred_kit.telemetry import FALLBACKS, get_logger
+from kindred_kit.triton.config import SPACE_PARAMETER
+
+if TYPE_CHECKING:
+    from tritonclient.grpc import InferInput
+    from tritonclient.grpc.aio import InferenceServerClient
+    from tritonclient.utils import InferenceServerException
+
+_ATTEMPTS = 3
+_BACKOFF_S = 0.05
+_PROBE_S = 1.0
+_TRUSTED_S = 5.0
+"""A model's space is asked for again after this long: an operator may put another model in its place."""
+_CHANNEL_OPTIONS = [
+    ("grpc.max_send_message_length", -1),
+    ("grpc.max_receive_message_length", -1),
+    # a second's back-off at most: a server that comes back is used again at once
+    ("grpc.max_reconnect_backoff_ms", 1000),
+]
+
+
+@dataclass(frozen=True)
+class TritonLimits:
+    """`deadline_s` of a call with its retries; `in_flight` calls at once, the next ones wait within their deadline."""
+
+    deadline_s: float = 10.0
+    in_flight: int = 64
+    statistics_interval_s: float = 5.0
+    shared_memory: bool = True
+
+
+class TritonInference:
+    """Asks the models of one Triton server; made without a connection, which the first call opens.
+
+    Retries on UNAVAILABLE alone. What the server can't do now (down, model not loaded, queue full) is Unavailable, so
+    that a worker holds its offset; what no server would do (a wrong shape) is InvalidArgument.
+    """
+
+    def __init__(self, url: str, spaces: Mapping[str, str], limits: TritonLimits | None = None) -> None:
+        """`url`: host:port. `spaces`: model that may be asked -> its space, empty where it has none."""
+        self._url = url
+        self._spaces = dict(spaces)
+        self._limits = limits or TritonLimits()
+        self._slots = asyncio.Semaphore(self._limits.in_flight)
+        self._statistics = Statistics()
+        self._tasks = BackgroundTasks("triton")
+        self._opened: InferenceServerClient | None = None
+        self._shared: SharedMemory | None = None
+        self._trusted_until: dict[str, float] = {}
+        self._log = get_logger("triton")
+
+    async def infer(self, model_name: str, inputs: Tensors) -> dict[str, NDArray[Any]]:
+        """Inputs [n, …] -> outputs [n, …]. Raises InvalidArgument, Unavailable, DeadlineExceeded."""
+        if model_name not in self._spaces:
+            raise InvalidArgument(f"no model {model_name!r}; there are {', '.join(self._spaces)}")
+        try:
+            async with asyncio.timeout(self._limits.deadline_s), self._slots:
+                return await self._infer(model_name, inputs)
+        except TimeoutError:
+            raise DeadlineExceeded(f"model {model_name} did not answer in {self._limits.deadline_s:g} s") from None
+
+    async def is_ready(self, model_name: str) -> bool:
+        """Whether the server has loaded the model, and it is the one that this process expects."""
+        if model_name not in self._spaces:
+            return False
+        try:
+            async with asyncio.timeout(_PROBE_S):
+                self._trusted_until.pop(model_name, None)
+                await self._trust(model_name)
+                return bool(await self._client().is_model_ready(model_name))
+        except (KindredError, TimeoutError, _triton_error()):
+            return False
+
+    async def check(self) -> None:
+        """At start: raises SpaceMismatch where the server embeds into another space, Unavailable where none answers.
+
+        A model that is not loaded yet is no reason to stop: it is not ready, and may become so.
+        """
+        try:
+            async with asyncio.timeout(self._limits.deadline_s):
+                await self._client().is_server_live()
+                for name in self._spaces:
+                    await self._compare(name)
+        except (_triton_error(), TimeoutError) as error:
+            raise Unavailable(f"no Triton server answers at {self._url} (KINDRED_TRITON_URL)") from error
+
+    async def aclose(self) -> None:
+        await self._tasks.aclose()
+        if self._opened is None:
+            return
+        if self._shared is not None:
+            await self._shared.aclose(self._opened)
+        client, self._opened = self._opened, None
+        await client.close()
+
+    async def _infer(self, model_name: str, inputs: Tensors) -> dict[str, NDArray[Any]]:
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                await self._trust(model_name)
+                outputs = await self._ask(model_name, inputs)
+            except Exception as error:
+                if not isinstance(error, _triton_error()):
+                    raise
+                if _status(error) != "UNAVAILABLE" or attempt == _ATTEMPTS:
+                    self._raise(error, model_name, inputs)
+                self._trusted_until.clear()
+                await asyncio.sleep(_BACKOFF_S * 4 ** (attempt - 1) * random.uniform(0.5, 1.0))
+            else:
+                self._statistics.answered(model_name)
+                return outputs
+        raise AssertionError("unreachable")
+
+    async def _ask(self, model_name: str, inputs: Tensors) -> dict[str, NDArray[Any]]:
+        client = self._client()
+        if self._shared is not None and worth_sharing(inputs):
+            async with self._shared.lend(client, inputs) as lent:
+                if lent is not None:
+                    return await self._call(client, model_name, lent)
+        return await self._call(client, model_name, _as_bytes(inputs))
+
+    async def _call(
+        self, client: InferenceServerClient, model_name: str, inputs: list[InferInput]
+    ) -> dict[str, NDArray[Any]]:
+        deadline_s = self._limits.deadline_s
+        # by the server's own clock too: it drops what has waited so long, instead of computing it for nobody
+        result = await client.infer(model_name, inputs, client_timeout=deadline_s, timeout=int(deadline_s * 1e6))
+        return {output.name: result.as_numpy(output.name) for output in result.get_response().outputs}
+
+    async def _trust(self, model_name: str) -> None:
+        """Raises Unavailable while the server has another model under this name: an offset is held, not lost."""
+        if self._spaces[model_name] and time.monotonic() >= self._trusted_until.get(model_name, 0.0):
+            try:
+                await self._compare(model_name)
+            except SpaceMismatch as error:
+                raise Unavailable(error.detail) from error
+            self._trusted_until[model_name] = time.monotonic() + _TRUSTED_S
+
+    async def _compare(self, model_name: str) -> None:
+        expected = self._spaces[model_name]
+        if not expected:
+            return
+        try:
+            answer = await self._client().get_model_config(model_name)
+        except _triton_error() as error:
+            if _status(error) == "NOT_FOUND":
+                return  # not loaded: the call itself, or is_ready, will say so
+            raise
+        served = answer.config.parameters[SPACE_PARAMETER].string_value
+        if served != expected:
+            raise SpaceMismatch(
+                f"model {model_name} on Triton at {self._url} embeds into {served or 'no named space'!r}, this process "
+                f"expects {expected!r}; write the repository anew with: kindred models repository"
+            )
+
+    def _client(self) -> InferenceServerClient:
+        if self._opened is None:
+            from tritonclient.grpc.aio import InferenceServerClient  # 0.3 s: not before it is needed
+
+            self._opened = InferenceServerClient(self._url, channel_args=_CHANNEL_OPTIONS)
+            if self._limits.shared_memory and is_local(self._url):
+                self._shared = SharedMemory()
+            self._tasks.start(
+                self._statistics.follow(self._opened, self._limits.statistics_interval_s), "triton-statistics"
+            )
+        return self._opened
+
+    def _raise(self, error: Exception, model_name: str, inputs: Tensors) -> NoReturn:
+        status, said = _status(error), str(error)
+        if status == "INVALID_ARGUMENT":
+            shapes = ", ".join(f"{name} {value.dtype} {list(value.shape)}" for name, value in inputs.items())
+            raise InvalidArgument(f"model {model_name} does not take {shapes}: {said}") from error
+        if status == "DEADLINE_EXCEEDED":
+            raise DeadlineExceeded(f"model {model_name} did not answer in {self._limits.deadline_s:g} s") from error
+        if status == "NOT_FOUND":
+            raise Unavailable(f"model {model_name} is not loaded on the Triton server at {self._url}") from error
+        FALLBACKS.labels("triton", "unavailable").inc()
+        self._log.warning("triton failed", model=model_name, status=status, detail=said)
+        raise Unavailable(f"the Triton server at {self._url} failed: {said}") from error
+
+
+def _as_bytes(inputs: Tensors) -> list[InferInput]:
+    from tritonclient.grpc import InferInput
+    from tritonclient.utils import np_to_triton_dtype
+
+    tensors = []
+    for name, value in inputs.items():
+        tensor = InferInput(name, list(value.shape), np_to_triton_dtype(value.dtype))
+        tensor.set_data_from_numpy(value)
+        tensors.append(tensor)
+    return tensors
+
+
+def _triton_error() -> type[InferenceServerException]:
+    from tritonclient.utils import InferenceServerException
+
+    return InferenceServerException  # type: ignore[no-any-return]
+
+
+def _status(error: Exception) -> str:
+    """`UNAVAILABLE` of `StatusCode.UNAVAILABLE`; empty where the client itself refused."""
+    return str(getattr(error, "status", str)() or "").rpartition(".")[2]

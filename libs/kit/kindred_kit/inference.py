@@ -1,0 +1,54 @@
+"""Which adapter of the inference port a process uses: `KINDRED_INFERENCE` and `KINDRED_TRITON_*`."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Literal
+
+from kindred_kit.errors import Unavailable
+from kindred_kit.settings import Settings
+from kindred_kit.telemetry import get_logger
+
+if TYPE_CHECKING:
+    from kindred_kit.models import ModelSet
+    from kindred_kit.ports.inference import Inference
+
+
+class InferenceSettings(Settings):
+    """`inference`: onnx (ONNX Runtime in this process) or triton (a server at `triton_url`, host:port of its gRPC)."""
+
+    inference: Literal["onnx", "triton"] = "onnx"
+    triton_url: str = "127.0.0.1:8001"
+    triton_deadline_s: float = 10.0
+    triton_in_flight: int = 64
+    triton_shared_memory: bool = True
+
+
+async def open_inference(
+    stack: AsyncExitStack, models: ModelSet, settings: InferenceSettings, *, must_answer: bool = False
+) -> Inference:
+    """The adapter that the settings name, closed by `stack`.
+
+    Raises SpaceMismatch where a Triton server embeds into another space than `models` say. One that does not answer is
+    waited for by not being ready, or with `must_answer` raises Unavailable.
+    """
+    if settings.inference == "onnx":
+        from kindred_kit.adapters.onnx_inference import OnnxInference
+
+        in_process = OnnxInference({model.name: model.onnx_path for model in models})
+        stack.push_async_callback(in_process.aclose)
+        return in_process
+    from kindred_kit.adapters.triton_inference import TritonInference, TritonLimits
+
+    limits = TritonLimits(
+        settings.triton_deadline_s, settings.triton_in_flight, shared_memory=settings.triton_shared_memory
+    )
+    triton = TritonInference(settings.triton_url, {model.name: model.space for model in models}, limits)
+    stack.push_async_callback(triton.aclose)
+    try:
+        await triton.check()
+    except Unavailable as error:
+        if must_answer:
+            raise
+        get_logger("triton").warning("not ready", detail=error.detail)
+    return triton
