@@ -131,9 +131,13 @@ class TritonInference:
     async def _ask(self, model_name: str, inputs: Tensors) -> dict[str, NDArray[Any]]:
         client = self._client()
         if self._shared is not None and worth_sharing(inputs):
-            async with self._shared.lend(client, inputs) as lent:
-                if lent is not None:
-                    return await self._call(client, model_name, lent)
+            try:
+                async with self._shared.lend(client, inputs) as lent:
+                    if lent is not None:
+                        return await self._call(client, model_name, lent)
+            except _triton_error() as error:
+                if "shared memory region" not in str(error):  # which a server that was started anew has forgotten
+                    raise
         return await self._call(client, model_name, _as_bytes(inputs))
 
     async def _call(
