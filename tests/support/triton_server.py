@@ -1,5 +1,6 @@
 """The real tritonserver on 127.0.0.1, from the folder that `make triton-server` fills."""
 
+import json
 import os
 import signal
 import socket
@@ -17,7 +18,7 @@ import pytest
 
 from support.paths import ROOT
 
-_HOME = Path(os.environ.get("KINDRED_TEST_TRITON", ROOT / ".triton")) / "pytriton" / "tritonserver"
+HOME = Path(os.environ.get("KINDRED_TEST_TRITON", ROOT / ".triton")) / "pytriton" / "tritonserver"
 _START_S = 60.0
 
 
@@ -65,6 +66,11 @@ class TritonServer:
     def unload(self, model: str) -> None:
         self._post(f"/v2/repository/models/{model}/unload")
 
+    def reasons(self) -> dict[str, str]:
+        """Model -> why it is not served, empty where it is."""
+        index: list[dict[str, str]] = json.loads(self._post("/v2/repository/index"))
+        return {entry["name"]: entry.get("reason", "") for entry in index}
+
     def kill(self) -> None:
         """kill -9 the server and the processes of its python models."""
         assert self._process is not None
@@ -80,10 +86,11 @@ class TritonServer:
         except subprocess.TimeoutExpired:
             self.kill()
 
-    def _post(self, path: str) -> None:
+    def _post(self, path: str) -> bytes:
         request = urllib.request.Request(f"http://127.0.0.1:{self._http}{path}", data=b"{}", method="POST")
         try:
-            urllib.request.urlopen(request, timeout=60).close()
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                return bytes(answer.read())
         except urllib.error.HTTPError as error:
             raise AssertionError(error.read().decode()) from None
 
@@ -95,10 +102,10 @@ class TritonServer:
 
     def _command(self) -> list[str]:
         return [
-            str(_HOME / "bin" / "tritonserver"),
+            str(HOME / "bin" / "tritonserver"),
             f"--model-repository={self.repository}",
-            f"--backend-directory={_HOME / 'backends'}",
-            f"--cache-directory={_HOME / 'caches'}",
+            f"--backend-directory={HOME / 'backends'}",
+            f"--cache-directory={HOME / 'caches'}",
             "--cache-config=local,size=16777216",
             "--model-control-mode=explicit",
             "--load-model=*",
@@ -116,7 +123,7 @@ class TritonServer:
 
 def require_triton() -> None:
     """Skip the test where the server is not installed."""
-    if not (_HOME / "bin" / "tritonserver").exists():
+    if not (HOME / "bin" / "tritonserver").exists():
         pytest.skip("no tritonserver on this machine: `make triton-server` installs it where it can be")
 
 
@@ -125,8 +132,8 @@ def triton_server(repository: Path, log: Path, options: Sequence[str] = ()) -> I
     """A server that has loaded what it can of `repository`, until the block ends; skips where there is no binary."""
     require_triton()
     server = TritonServer(repository, log, options)
-    server.start()
     try:
+        server.start()
         yield server
     finally:
         server.stop()

@@ -1,8 +1,10 @@
 """One real tritonserver with the shipped models, for tests that leave it as it is."""
 
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
+from support.commands import CommandLine
 from support.inference import serving_lite
 from support.paths import MODELS
 from support.triton_server import TritonServer
@@ -21,6 +23,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TritonServer]:
 @pytest.fixture(scope="session")
 def models() -> ModelSet:
     return ModelSet({model.name: model for model in ModelSet.load(MODELS) if model.profile == "lite"})
+
+
+@pytest.fixture
+def command_line(tmp_path: Path) -> CommandLine:
+    """A gallery of the test's own, still empty."""
+    return CommandLine(tmp_path / "gallery")
 
 
 @pytest.fixture
