@@ -68,7 +68,7 @@ test: $(VENV)/.dev $(READERS)/.made ## Run every test that this machine can run
 lint: $(VENV)/.dev ## ruff, mypy --strict, import contracts, freshness of what is generated
 	@ruff check .
 	@ruff format --check .
-	@mypy libs/kit/kindred_kit services/*/kindred_* tools benchmarks
+	@mypy libs/kit/kindred_kit services/*/kindred_* tools benchmarks deploy/triton
 	@lint-imports
 	@python tools/generate_stubs.py --check
 	@python tools/write_triton_configs.py --check
