@@ -117,6 +117,14 @@ bench-failure-set: $(VENV)/.dev ## Precision of the photos found for a failure s
 bench-leak-guard: $(VENV)/.dev ## Copies of holdout photos that the leak guard finds, and strangers that it takes for copies
 	@python -m benchmarks.leak_guard
 
+.PHONY: bench-triton
+bench-triton: $(VENV)/.dev $(TRITON)/.made ## Requests/s with Triton's dynamic batching on and off, and what a call costs
+	@python -m benchmarks.triton
+
+.PHONY: test-triton
+test-triton: $(VENV)/.dev $(TRITON)/.made ## The gallery's tests with every model on a real tritonserver
+	@pytest --inference=triton tests/integration/embedder tests/integration/detector tests/integration/gateway tests/e2e
+
 .PHONY: test-crash
 test-crash: $(VENV)/.dev ## The long crash suites, 20 minutes and more: every durable boundary with ten seeds
 	@KINDRED_LONG=1 pytest -vv tests/e2e/test_crash.py tests/e2e/test_dataset_crash.py

@@ -72,6 +72,8 @@ def _of_graph(model: ModelManifest) -> Signature:
 def _spec(name: str, dtype: str, shape: Sequence[int | str | None]) -> TensorSpec:
     if dtype not in DTYPES:
         raise ValueError(f"{dtype!r} is none of {', '.join(DTYPES)}")
+    if not isinstance(shape, list) or not shape or not all(dim is None or isinstance(dim, int | str) for dim in shape):
+        raise ValueError(f"{shape!r} is no shape")
     batched = not isinstance(shape[0], int) or shape[0] < 0
     behind = shape[1:] if batched else shape
     return TensorSpec(name, dtype, tuple(dim if isinstance(dim, int) and dim > 0 else _ANY for dim in behind), batched)
