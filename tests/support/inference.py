@@ -18,8 +18,10 @@ SETTINGS: dict[str, str] = {}
 
 @asynccontextmanager
 async def inference_of(models: ModelSet) -> AsyncIterator[Inference]:
+    """The adapter that this run uses, for models of the lite profile."""
     async with AsyncExitStack() as stack:
-        yield await open_inference(stack, models, InferenceSettings(), must_answer=True)
+        _, inference = await open_inference(stack, models, "lite", InferenceSettings(), must_answer=True)
+        yield inference
 
 
 def triton_settings(server: TritonServer) -> dict[str, str]:

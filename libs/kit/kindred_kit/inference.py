@@ -25,30 +25,37 @@ class InferenceSettings(Settings):
 
 
 async def open_inference(
-    stack: AsyncExitStack, models: ModelSet, settings: InferenceSettings, *, must_answer: bool = False
-) -> Inference:
-    """The adapter that the settings name, closed by `stack`.
+    stack: AsyncExitStack, models: ModelSet, profile: str, settings: InferenceSettings, *, must_answer: bool = False
+) -> tuple[ModelSet, Inference]:
+    """The adapter that the settings name, closed by `stack`, and those of `models` that it can be asked for.
 
-    Raises SpaceMismatch where a Triton server embeds into another space than `models` say. One that does not answer is
-    waited for by not being ready, or with `must_answer` raises Unavailable.
+    Raises ModelNotPulled where this process would run what is not here, and SpaceMismatch where a Triton server embeds
+    into another space than `models` say. A server that does not answer is waited for by not being ready, or with
+    `must_answer` raises Unavailable.
     """
     if settings.inference == "onnx":
         from kindred_kit.adapters.onnx_inference import OnnxInference
 
-        in_process = OnnxInference({model.name: model.onnx_path for model in models})
+        here = models.pulled(profile)
+        in_process = OnnxInference({model.name: model.onnx_path for model in here})
         stack.push_async_callback(in_process.aclose)
-        return in_process
+        return here, in_process
     from kindred_kit.adapters.triton_inference import TritonInference, TritonLimits
+    from kindred_kit.models import ModelSet  # codecs, which who only reads settings never needs
 
     limits = TritonLimits(
         settings.triton_deadline_s, settings.triton_in_flight, shared_memory=settings.triton_shared_memory
     )
-    triton = TritonInference(settings.triton_url, {model.name: model.space for model in models}, limits)
+    spaces = {model.name: model.space for model in models if model.serves(profile)}
+    triton = TritonInference(settings.triton_url, spaces, limits)
     stack.push_async_callback(triton.aclose)
     try:
-        await triton.check()
+        served = await triton.check()
     except Unavailable as error:
         if must_answer:
             raise
         get_logger("triton").warning("not ready", detail=error.detail)
-    return triton
+        served = set(spaces)
+    # the towers of a profile are waited for; of its detectors those count that the operator chose to serve
+    kept = [model for model in models if model.name in spaces and (model.name in served or model.kind != "detector")]
+    return ModelSet({model.name: model for model in kept}), triton

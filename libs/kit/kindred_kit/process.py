@@ -10,7 +10,7 @@ import grpc
 from kindred_kit.adapters.file_references import FileReferences
 from kindred_kit.adapters.object_store import ObjectBlobStore
 from kindred_kit.adapters.sqlite_bus import SqliteBus
-from kindred_kit.errors import InvalidArgument, ModelInvalid, SpaceMismatch
+from kindred_kit.errors import InvalidArgument, ModelInvalid, ModelNotPulled, SpaceMismatch
 from kindred_kit.inference import InferenceSettings, open_inference
 from kindred_kit.lifecycle import wait_for_signal
 from kindred_kit.memory import return_freed_memory
@@ -34,6 +34,9 @@ class ProcessSettings(InferenceSettings):
     models_dir: Path = Path("triton_models")
     own_models_dir: Path | None = None
     """Model folders of the user's own, beside those of `models_dir`."""
+    model_store_dir: Path | None = None
+    """Where `kindred models pull` put weights; default: the platform's directory for user data."""
+    profile: str = "lite"
     blobs_url: str = "file://./data/blobs"
     bus_url: str = "sqlite://./data/bus.db"
     log_level: str = "info"
@@ -65,7 +68,7 @@ async def open_bus(stack: AsyncExitStack, process: ProcessSettings) -> Bus:
 
 
 def load_models(process: ProcessSettings) -> ModelSet:
-    return ModelSet.load(process.models_dir, process.own_models_dir)
+    return ModelSet.load(process.models_dir, process.own_models_dir, process.model_store_dir)
 
 
 async def serve_models(
@@ -75,9 +78,8 @@ async def serve_models(
     process = ProcessSettings()
     async with AsyncExitStack() as stack:
         try:
-            models = load_models(process)
-            inference = await open_inference(stack, models, process)
-        except (ModelInvalid, SpaceMismatch) as error:
+            models, inference = await open_inference(stack, load_models(process), process.profile, process)
+        except (ModelInvalid, ModelNotPulled, SpaceMismatch) as error:
             raise SystemExit(f"{name} does not start: {error.detail}") from None
         blobs, bus = await open_blobs(stack, process), await open_bus(stack, process)
         search = await stack.enter_async_context(open_channel(process.search_address))

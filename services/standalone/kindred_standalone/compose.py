@@ -190,10 +190,11 @@ class Standalone:
             raise SpaceMismatch(f"the gallery was embedded into {searched.space!r}, the models embed into {space!r}")
 
     async def _adapters(self, directory: DataDirectory) -> Adapters:
-        models = self._settings.load_models()
         blobs = FileReferences(ObjectBlobStore.local(directory.blobs), self._settings.max_image_bytes)
         self._stack.push_async_callback(blobs.aclose)
-        inference = await open_inference(self._stack, models, self._settings, must_answer=True)
+        models, inference = await open_inference(
+            self._stack, self._settings.load_models(), self._settings.profile, self._settings, must_answer=True
+        )
         engine, datasets_engine = [
             open_engine(f"sqlite:///{path}") for path in (directory.catalogue, directory.datasets)
         ]

@@ -26,10 +26,11 @@ class Way:
 
 @asynccontextmanager
 async def open_detector(settings: StandaloneSettings) -> AsyncIterator[Detector]:
-    """Raises ModelInvalid, and Unavailable where a Triton server is asked for and none answers."""
-    models = settings.load_models()
+    """Raises ModelInvalid, ModelNotPulled, and Unavailable where a Triton server is asked for and none answers."""
     async with AsyncExitStack() as stack:
-        inference = await open_inference(stack, models, settings, must_answer=True)
+        models, inference = await open_inference(
+            stack, settings.load_models(), settings.profile, settings, must_answer=True
+        )
         pool = ThreadPoolExecutor(available_cores(), thread_name_prefix="pixels")
         stack.callback(pool.shutdown, cancel_futures=True)
         yield Detector(models.detectors(settings.profile), inference, pool, settings.limits)

@@ -89,16 +89,17 @@ class TritonInference:
         except (KindredError, TimeoutError, _triton_error()):
             return False
 
-    async def check(self) -> None:
-        """At start: raises SpaceMismatch where the server embeds into another space, Unavailable where none answers.
+    async def check(self) -> set[str]:
+        """At start: names of the models in the server's repository, loaded or not yet.
 
-        A model that is not loaded yet is no reason to stop: it is not ready, and may become so.
+        Raises SpaceMismatch where the server embeds into another space, Unavailable where none answers.
         """
         try:
             async with asyncio.timeout(self._limits.deadline_s):
-                await self._client().is_server_live()
+                index = await self._client().get_model_repository_index()
                 for name in self._spaces:
                     await self._compare(name)
+                return {model.name for model in index.models}
         except (_triton_error(), TimeoutError) as error:
             raise Unavailable(f"no Triton server answers at {self._url} (KINDRED_TRITON_URL)") from error
 

@@ -43,12 +43,13 @@ def write_model(model: ModelManifest, target: Target, repository: Path) -> Writt
         raise ModelInvalid(f"a model can't be named {model.name!r}: Triton's folders have letters, digits, _ . -")
     if not model.onnx_path.is_file():
         raise ModelInvalid(f"model {model.name}: {model.onnx_path.name} is missing from {model.folder}")
+    folder = repository / model.name
     texts = {"config.pbtxt": config_pbtxt(model, target)}
     if target == "tensorrt":
-        texts[PLAN_FILE] = json.dumps(_plan(model), indent=2) + "\n"
+        graph = _graph_for_tensorrt(model, folder)
+        texts[PLAN_FILE] = json.dumps(_plan(model, graph), indent=2) + "\n"
         # the plan builder puts one of these in the place of config.pbtxt: the plan, or ONNX Runtime where it failed
         texts |= {f"configs/{name}.pbtxt": config_pbtxt(model, name) for name in ("tensorrt", "onnxruntime")}
-    folder = repository / model.name
     _put(folder / "1" / "model.onnx", lambda path: _link_or_copy(model.onnx_path, path))
     if target == "python":
         _put(folder / "1" / "model.py", lambda path: shutil.copyfile(_PYTHON_MODEL, path))
@@ -58,13 +59,24 @@ def write_model(model: ModelManifest, target: Target, repository: Path) -> Writt
     return WrittenModel(model.name, folder, target == "tensorrt" and not (folder / "1" / "model.plan").exists())
 
 
-def _plan(model: ModelManifest) -> dict[str, Any]:
+def _graph_for_tensorrt(model: ModelManifest, folder: Path) -> Path:
+    """What the plan is built from, inside `folder`: of a pulled model a graph with float weights and TensorRT's NMS."""
+    if model.source is None:
+        return model.onnx_path
+    from kindred_kit.graphs.prepare import write_graph  # the onnx library: 0.3 s
+
+    path = folder / "1" / "tensorrt.onnx"
+    _put(path, lambda target: write_graph(model, target, engine="tensorrt"))
+    return path
+
+
+def _plan(model: ModelManifest, graph: Path) -> dict[str, Any]:
     serving, signature = Serving.of(model), signature_of(model)
     sizes = (1, serving.preferred[0], serving.max_batch_size)
     return {
         "model": model.name,
-        "onnx": "1/model.onnx",
-        "onnx_sha256": _sha256(model.onnx_path),
+        "onnx": f"1/{graph.name}",
+        "onnx_sha256": _sha256(graph),
         "precision": serving.precision,
         "shapes": {
             which: {tensor.name: _shape(tensor, size, which, model) for tensor in signature.inputs}
