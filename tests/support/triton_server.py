@@ -19,7 +19,7 @@ import pytest
 from support.paths import ROOT
 
 HOME = Path(os.environ.get("KINDRED_TEST_TRITON", ROOT / ".triton")) / "pytriton" / "tritonserver"
-_START_S = 60.0
+_START_S = 180.0
 
 
 class TritonServer:

@@ -41,7 +41,8 @@ def slow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TritonServ
 
 @asynccontextmanager
 async def asking(url: str, space: str = "", **limits: Any) -> AsyncIterator[TritonInference]:
-    inference = TritonInference(url, {DOUBLE: space}, TritonLimits(**limits))
+    # a busy machine is no reason to give up
+    inference = TritonInference(url, {DOUBLE: space}, TritonLimits(**{"deadline_s": 120.0, **limits}))
     yield inference
     await inference.aclose()
 
