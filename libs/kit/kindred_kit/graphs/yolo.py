@@ -48,9 +48,9 @@ def _rows(graph: GraphBuilder, heads: Heads, frame: ImageInput, preparation: Pre
     if heads.is_decoded:
         return graph.op("Transpose", values[0], perm=[0, 2, 1]) if heads.columns_first else values[0]
     scales = []
-    for value in values:
-        if heads.split is not None:
-            value = graph.op("Reshape", value, graph.ints(heads.split))
+    for number, value in enumerate(values):
+        if heads.splits:
+            value = graph.op("Reshape", value, graph.ints(heads.splits[number]))
         value = graph.op("Transpose", value, perm=heads.order)
         scales.append(graph.op("Reshape", value, graph.ints([0, -1, heads.columns])))
     raw = graph.op("Concat", *scales, axis=1)

@@ -23,8 +23,8 @@ class Heads:
     """`rows` anchors of `columns` numbers each.
 
     Decoded: one output [n, rows, columns], or [n, columns, rows] where `columns_first`.
-    Else three, finest scale first; `split` is the shape that gives the anchors an axis, `order` the transposition to
-    [n, anchor, y, x, column]; `is_activated`: the sigmoid is in the file.
+    Else three, finest scale first; `splits` are the shapes that give the anchors an axis, where they have none yet,
+    `order` the transposition to [n, anchor, y, x, column]; `is_activated`: the sigmoid is in the file.
     """
 
     outputs: Sequence[Value]
@@ -32,7 +32,7 @@ class Heads:
     columns: int
     is_decoded: bool = False
     columns_first: bool = False
-    split: Sequence[int] | None = None
+    splits: Sequence[Sequence[int]] = ()
     order: Sequence[int] = ()
     is_activated: bool = False
 
@@ -56,15 +56,14 @@ def find_heads(model: onnx.ModelProto, frame: ImageInput, classes: int, preparat
                 "the file's heads are not decoded; model.yaml has to list prepare.anchors, a row a stride"
             )
         found = [scale for scale in scales if scale]
-        split, order = _LAYOUTS[found[0].layout]
         activated = {_is_activated(model, scale.value.name) for scale in found}
         if len(activated) == 1:
             return Heads(
                 [scale.value for scale in found],
                 rows,
                 columns,
-                split=[columns if side == _COLUMNS else side for side in split] if split else None,
-                order=order,
+                splits=[scale.split(columns) for scale in found] if found[0].is_flat else (),
+                order=_ORDERS[found[0].layout],
                 is_activated=activated.pop(),
             )
     inside = " (it seems to suppress boxes itself; export it without NMS)" if _has_nms(model) else ""
@@ -74,20 +73,30 @@ def find_heads(model: onnx.ModelProto, frame: ImageInput, classes: int, preparat
     )
 
 
+_ORDERS = {
+    "anchors, rows": [0, 1, 2, 3, 4],
+    "rows, anchors": [0, 3, 1, 2, 4],
+    "planes": [0, 1, 3, 4, 2],
+    "pixels": [0, 3, 1, 2, 4],
+}
+"""Layout of a head -> transposition of its five axes to [n, anchor, y, x, column]."""
+
+
 @dataclass(frozen=True)
 class _Scale:
     value: Value
     layout: str
 
+    @property
+    def is_flat(self) -> bool:
+        """Whether anchors and columns share an axis."""
+        return self.layout in {"planes", "pixels"}
 
-_COLUMNS = -2
-_LAYOUTS: dict[str, tuple[list[int] | None, list[int]]] = {
-    # name: (shape with an axis of anchors, or None where there is one; order that brings [n, anchor, y, x, column])
-    "anchors, rows": (None, [0, 1, 2, 3, 4]),
-    "rows, anchors": (None, [0, 3, 1, 2, 4]),
-    "planes": ([0, ANCHORS, _COLUMNS, 0, 0], [0, 1, 3, 4, 2]),
-    "pixels": ([0, 0, 0, ANCHORS, _COLUMNS], [0, 3, 1, 2, 4]),
-}
+    def split(self, columns: int) -> list[int]:
+        """The shape with five axes; 0 keeps a side."""
+        if self.layout == "pixels":
+            return [0, 0, 0, ANCHORS, columns]
+        return [0, ANCHORS, columns, *(side or 0 for side in self.value.shape[2:])]
 
 
 def _scale(outputs: Sequence[Value], height: int, width: int, columns: int) -> _Scale | None:

@@ -132,7 +132,8 @@ def _receive(client: httpx.Client, source: Source, url: str, part: Path, report:
             )
         with part.open("r+b" if offset else "wb") as file:
             file.seek(offset)
-            _write(answer.iter_raw(_CHUNK_BYTES), file, offset, total, source, report)
+            # in chunks as they come: what a larger one still waited for would be lost with the connection
+            _write(answer.iter_raw(), file, offset, total, source, report)
     wanted = source.size_bytes if source.size_is_exact else total
     if wanted is not None and _size(part) < wanted:
         raise _Again(f"the answer ended after {_size(part):,} of {wanted:,} bytes")
