@@ -101,6 +101,27 @@ async def test_a_model_of_another_space_is_not_asked(server: TritonServer) -> No
     await inference.aclose()
 
 
+async def test_a_reload_under_load_fails_no_request(server: TritonServer, triton: TritonInference) -> None:
+    rng = np.random.default_rng(5)
+    done, stop = 0, asyncio.Event()
+
+    async def client() -> None:
+        nonlocal done
+        while not stop.is_set():
+            ids = rng.integers(1000, 20_000, (1, 8))
+            outputs = await triton.infer("lite_text", {"input_ids": ids, "attention_mask": np.ones_like(ids)})
+            assert np.isfinite(outputs["embedding"]).all()
+            done += 1
+
+    clients = [asyncio.create_task(client()) for _ in range(8)]
+    for _ in range(2):
+        before = done
+        await asyncio.to_thread(server.load, "lite_text")
+        assert done > before  # answered by the old one while the new one was loaded
+    stop.set()
+    await asyncio.gather(*clients)
+
+
 async def test_more_tokens_than_the_model_has_places_for(triton: TritonInference) -> None:
     tokens = {"input_ids": np.ones((1, 4000), np.int64), "attention_mask": np.ones((1, 4000), np.int64)}
     with pytest.raises(InvalidArgument, match="lite_text does not take"):
