@@ -35,8 +35,9 @@ def with_another_space(folder: Path, space: str) -> Path:
     return folder
 
 
-@pytest.mark.skipif("SETTINGS", reason="the models change on this disk, not on the Triton server of the run")
 async def test_a_gallery_is_brought_over_to_other_models(command_line: CommandLine, tmp_path: Path) -> None:
+    if SETTINGS:
+        pytest.skip("the models change on this disk, not on the Triton server of the run")
     photos = write_photos(tmp_path / "photos", SHOTS)
     async with opened(command_line.data_dir) as session:
         assert (await index(session, sorted(photos.iterdir()))).indexed == len(SHOTS)
