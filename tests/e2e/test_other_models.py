@@ -8,6 +8,7 @@ import pytest
 import yaml
 from support.commands import CommandLine, environment, write_photos
 from support.in_process import index, opened, search
+from support.inference import SETTINGS
 from support.paths import MODELS
 
 from kindred.embedder.v1 import embedder_pb2
