@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-import sysconfig
 import time
 import urllib.error
 import urllib.request
@@ -18,8 +17,9 @@ import pytest
 
 from support.paths import ROOT
 
-HOME = Path(os.environ.get("KINDRED_TEST_TRITON", ROOT / ".triton")) / "pytriton" / "tritonserver"
-_START_S = 180.0
+HOME = Path(os.environ.get("KINDRED_TRITON_HOME", ROOT / ".triton")) / "pytriton" / "tritonserver"
+_START_S = 60.0
+_STARTS = 3
 
 
 class TritonServer:
@@ -42,22 +42,28 @@ class TritonServer:
         assert self._process is not None
         return self._process.pid
 
-    def start(self, *, wait: bool = True) -> None:
+    def start(self) -> None:
         """Start, and wait until the server is up and has tried every model."""
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                self._command(), stdout=log, stderr=log, env=_environment(), start_new_session=True
-            )
-        if wait:
-            self.wait_until_live()
+        for _ in range(_STARTS):
+            with self.log.open("ab") as log:
+                self._process = subprocess.Popen(
+                    self._command(), stdout=log, stderr=log, env=_environment(), start_new_session=True
+                )
+            if self._is_live_in_time():
+                return
+            # on a busy machine one start in fifty stood still while the python backend forked
+            self.kill()
+        raise AssertionError(f"tritonserver did not start: {self.log.read_text()[-3000:]}")
 
-    def wait_until_live(self) -> None:
+    def _is_live_in_time(self) -> bool:
         deadline = time.monotonic() + _START_S
-        while not self._answers("/v2/health/live"):
+        while time.monotonic() < deadline:
+            if self._answers("/v2/health/live"):
+                return True
             assert self._process is not None
             assert self._process.poll() is None, f"tritonserver ended: {self.log.read_text()[-3000:]}"
-            assert time.monotonic() < deadline, f"tritonserver did not start: {self.log.read_text()[-3000:]}"
             time.sleep(0.05)
+        return False
 
     def load(self, model: str) -> None:
         """Load a model, or load it anew while the one before still answers."""
@@ -102,21 +108,11 @@ class TritonServer:
 
     def _command(self) -> list[str]:
         return [
-            str(HOME / "bin" / "tritonserver"),
-            f"--model-repository={self.repository}",
-            f"--backend-directory={HOME / 'backends'}",
-            f"--cache-directory={HOME / 'caches'}",
-            "--cache-config=local,size=16777216",
-            "--model-control-mode=explicit",
-            "--load-model=*",
-            "--exit-on-error=false",  # a model that can't be loaded is not ready, the others serve
-            "--http-address=127.0.0.1",
+            str(ROOT / "tools" / "run_triton_server.sh"),
+            str(self.repository),
             f"--http-port={self._http}",
-            "--grpc-address=127.0.0.1",
             f"--grpc-port={self._grpc}",
-            "--metrics-address=127.0.0.1",
             f"--metrics-port={self._metrics}",
-            "--exit-timeout-secs=3",
             *self._options,
         ]
 
@@ -140,14 +136,8 @@ def triton_server(repository: Path, log: Path, options: Sequence[str] = ()) -> I
 
 
 def _environment() -> dict[str, str]:
-    """The python backend's processes use the interpreter and the packages of this one."""
-    libraries = [str(sysconfig.get_config_var("LIBDIR")), os.environ.get("LD_LIBRARY_PATH", "")]
-    return {
-        **os.environ,
-        "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}",
-        "PYTHONPATH": sysconfig.get_path("purelib"),
-        "LD_LIBRARY_PATH": ":".join(filter(None, libraries)),
-    }
+    """This interpreter's folder first: the server's python models run with what lies there."""
+    return {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}"}
 
 
 def _free_ports(count: int) -> list[int]:
