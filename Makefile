@@ -6,11 +6,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 READERS := .venv-readers
 TRITON := .triton
+REFERENCE := .venv-reference
+SYSTEM_PYTHON ?= /usr/bin/python3
 IMAGES ?=
 DATA_DIR ?= demo/gallery
 PACKAGES := proto libs/kit services/gateway services/embedder services/detector services/search services/datasets services/standalone
 EDITABLE := $(foreach package,$(PACKAGES),-e $(package))
-LOCKS := bootstrap runtime demo dev readers
+LOCKS := bootstrap runtime demo dev readers reference
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Trust what the machine trusts, as pip does: an index behind a company's certificate works.
 ifneq ($(wildcard /etc/ssl/certs/ca-certificates.crt),)
@@ -50,6 +52,13 @@ $(TRITON)/.made: $(VENV)/.run requirements/triton-server.txt tools/install_trito
 .PHONY: triton-server
 triton-server: ## Install the tritonserver that tests use into .triton (Linux)
 	@$(MAKE) --no-print-directory $(TRITON)/.made
+
+# transformers' CLIPModel and OpenAI's tokenizer on Debian's CPU-only torch; CI compares with what they answered once.
+$(REFERENCE)/.made: $(VENV)/.run requirements/reference.txt
+	@$(SYSTEM_PYTHON) -c 'import torch' 2>/dev/null || { echo "The reference needs Debian 12's torch: apt-get install --no-install-recommends python3-torch"; exit 1; }
+	@test -x $(REFERENCE)/bin/python || uv venv --quiet --system-site-packages --python $(SYSTEM_PYTHON) $(REFERENCE)
+	@uv pip install --quiet --python $(REFERENCE)/bin/python --require-hashes -r requirements/reference.txt
+	@touch $@
 
 .PHONY: demo
 demo: $(VENV)/.run ## Index photos (IMAGES=~/Pictures or the ones that ship with Python packages), search, write demo/report.html
@@ -125,6 +134,11 @@ bench-triton: $(VENV)/.dev $(TRITON)/.made ## Requests/s with Triton's dynamic b
 test-triton: $(VENV)/.dev $(TRITON)/.made ## The gallery's tests with every model on a real tritonserver
 	@pytest --inference=triton tests/integration/embedder tests/integration/detector tests/integration/gateway tests/e2e
 
+.PHONY: test-reference
+test-reference: $(VENV)/.dev $(REFERENCE)/.made ## Ask transformers and OpenAI's tokenizer again, and compare with tests/golden/clip
+	@$(REFERENCE)/bin/python tests/reference/__main__.py .venv-reference/golden
+	@python tests/reference/compare.py .venv-reference/golden tests/golden/clip
+
 .PHONY: test-crash
 test-crash: $(VENV)/.dev ## The long crash suites, 20 minutes and more: every durable boundary with ten seeds
 	@KINDRED_LONG=1 pytest -vv tests/e2e/test_crash.py tests/e2e/test_dataset_crash.py
@@ -136,4 +150,4 @@ lock: $(VENV)/.run ## Resolve requirements/*.in again
 
 .PHONY: clean
 clean: ## Remove the environment and the demo (never your photos)
-	@rm -rf $(VENV) $(READERS) $(TRITON) demo .mypy_cache .ruff_cache .pytest_cache
+	@rm -rf $(VENV) $(READERS) $(REFERENCE) $(TRITON) demo .mypy_cache .ruff_cache .pytest_cache

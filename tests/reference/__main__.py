@@ -1,4 +1,4 @@
-"""Makes tests/golden/clip with the reference implementations: python -m tests.reference TARGET (see the Makefile).
+"""Makes what tests/golden/clip holds with the reference implementations; the Makefile says how (test-reference).
 
 Runs in .venv-reference: transformers' CLIPModel for embeddings, OpenAI's own simple_tokenizer.py for tokens.
 """

@@ -13,6 +13,7 @@ class Publisher:
     """`files` by path. `asked` collects (path, Range header) of every request.
 
     `breaks_after`: bytes of an answer after which the connection goes, for the first `breaks` answers.
+    `holds`: half of an answer waits until it is set.
     `statuses` are given first, before anything else is. `misplaced`: a Range answer says another place.
     """
 
@@ -26,6 +27,7 @@ class Publisher:
     redirects: int = 0
     redirect_to: str = ""
     statuses: list[int] = field(default_factory=list)
+    holds: threading.Event | None = None
     url: str = ""
 
 
@@ -95,7 +97,12 @@ def _answer(request: BaseHTTPRequestHandler, publisher: Publisher) -> None:
         body = body[: publisher.breaks_after]
         request.close_connection = True
     try:
-        request.wfile.write(body)
+        half = len(body) // 2 if publisher.holds else 0
+        request.wfile.write(body[:half])
+        if publisher.holds:
+            request.wfile.flush()
+            publisher.holds.wait(60)
+        request.wfile.write(body[half:])
         request.wfile.flush()
     except OSError:
         request.close_connection = True  # who asked has seen enough

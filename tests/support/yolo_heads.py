@@ -106,6 +106,44 @@ def publisher_file(
     return graph.model("yolo")
 
 
+def network_file(*, decodes: bool, opset: int, seed: int = 1) -> onnx.ModelProto:
+    """A real if small network, exported for one image: three strided convolutions, and `Detect` where it `decodes`.
+
+    No operator in it has changed between opsets 11 and 20.
+    """
+    random = np.random.default_rng(seed)
+    graph = GraphBuilder(opset=opset)
+    pixels = graph.input("images", TensorProto.FLOAT, [1, 3, PX, PX])
+    rows = []
+    for stride, anchors in zip(STRIDES, ANCHORS, strict=True):
+        cells, columns = PX // stride, 5 + CLASSES
+        kernel = random.normal(0, 4 / stride, (3 * columns, 3, stride, stride)).astype(np.float32)
+        bias = graph.floats(random.normal(-2, 1, 3 * columns))
+        head = graph.op("Conv", pixels, graph.floats(kernel), bias, strides=[stride, stride])
+        split = graph.op("Reshape", head, graph.ints([1, 3, columns, cells, cells]))
+        head = graph.op("Transpose", split, perm=[0, 1, 3, 4, 2])
+        if not decodes:
+            graph.output(head, f"head{stride}", TensorProto.FLOAT, [1, 3, cells, cells, columns])
+            continue
+        sure = graph.op("Sigmoid", head)
+        scale, shift = np.ones((2, 3, cells, cells, columns), np.float32)
+        shift[:] = 0
+        y, x = np.mgrid[:cells, :cells]
+        scale[..., :2], shift[..., 0], shift[..., 1] = 2 * stride, (x - 0.5) * stride, (y - 0.5) * stride
+        moved = graph.op("Add", graph.op("Mul", sure, graph.floats(scale)), graph.floats(shift))
+        squares = np.ones((3, 1, 1, columns), np.float32)
+        squares[..., 2:4] = 4 * np.array(anchors, np.float32).reshape(3, 1, 1, 2)
+        is_side = np.zeros(columns, np.float32)
+        is_side[2:4] = 1
+        sides = graph.op("Mul", graph.op("Mul", sure, sure), graph.floats(squares))
+        both = [graph.op("Mul", moved, graph.floats(1 - is_side)), graph.op("Mul", sides, graph.floats(is_side))]
+        rows.append(graph.op("Reshape", graph.op("Add", *both), graph.ints([1, -1, columns])))
+    if decodes:
+        every = sum(3 * (PX // stride) ** 2 for stride in STRIDES)
+        graph.output(graph.op("Concat", *rows, axis=1), "output", TensorProto.FLOAT, [1, every, 5 + CLASSES])
+    return graph.model("network")
+
+
 def _laid_out(head: NDArray[np.float32], layout: str) -> NDArray[np.float32]:
     n, anchors, height, width, columns = head.shape
     if layout == "planes":

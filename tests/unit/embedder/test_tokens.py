@@ -2,15 +2,21 @@
 
 import hashlib
 import json
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from support.clip_goldens import GOLDEN, chunk_hashes, trimmed
 from support.clip_texts import COUNT, seeded_texts
 from support.paths import MODELS
 
+from kindred_embedder.images import EmbeddingNotFinite
+from kindred_embedder.texts import TextEmbedder
 from kindred_embedder.tokens import TokenReader
+from kindred_kit.errors import InvalidArgument
 from kindred_kit.models import ModelManifest
+from kindred_kit.ports.inference import Tensors
 
 GOLDENS = json.loads((GOLDEN / "clip.json").read_text(encoding="utf-8"))
 
@@ -58,3 +64,25 @@ def test_a_typed_end_token_ends_the_text_even_where_it_touches_a_sign(clip: Toke
     """As in transformers' tokenizer. OpenAI's own reads `!<|endoftext|>` as signs; alone they agree."""
     [glued] = rows(clip, ["wow!<|endoftext|> more"])
     assert list(glued[:4]) == [49_406, *trimmed(rows(clip, ["wow!"])[0])[1:], 49_407]
+
+
+class NothingFinite:
+    """An inference whose text tower has gone wrong."""
+
+    async def infer(self, model_name: str, inputs: Tensors) -> dict[str, NDArray[Any]]:
+        return {"embedding": np.full((len(inputs["input_ids"]), 512), np.nan, np.float32)}
+
+    async def is_ready(self, model_name: str) -> bool:
+        return True
+
+    async def aclose(self) -> None:
+        return None
+
+
+async def test_a_text_without_a_finite_embedding_is_an_error() -> None:
+    embedder = TextEmbedder(ModelManifest.load(MODELS / "clip_text"), NothingFinite())
+    with pytest.raises(EmbeddingNotFinite, match="clip_text"):
+        await embedder.embed(["a cat"])
+    for empty in ([], [""], [" \n"], ["a cat", "&nbsp;"]):
+        with pytest.raises(InvalidArgument):
+            await embedder.embed(empty)

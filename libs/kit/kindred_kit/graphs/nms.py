@@ -50,7 +50,8 @@ def _standard(graph: GraphBuilder, candidates: Candidates, classes: int, prepara
         graph.floats([preparation.score_floor]),
     )
     image_and_box = graph.op("Gather", selected, graph.ints([0, 2]), axis=1)
-    ones = graph.op("Expand", graph.floats([1.0]), graph.op("Shape", selected, start=0, end=1))
+    count = graph.op("Gather", graph.op("Shape", selected), graph.ints([0]))
+    ones = graph.op("Expand", graph.floats([1.0]), count)
     nothing = graph.op("Expand", graph.floats([0.0]), graph.op("Shape", candidates.scores))
     kept = graph.op("ScatterND", nothing, image_and_box, ones)
     scores, order = graph.ops(

@@ -56,7 +56,7 @@ def _trial(entry: dict[str, Any], manifest: ModelManifest) -> NDArray[Any]:
     dtype = _TYPES[entry["dtype"]]
     if entry["name"] == "attention_mask":
         return np.ones(shape, dtype)
-    brightest = np.linspace(255 / _ROWS, 255, _ROWS).reshape(-1, *[1] * (len(shape) - 1))
+    brightest = np.linspace(255 / _ROWS, 255, _ROWS).astype(np.int64).reshape(-1, *[1] * (len(shape) - 1))
     return random.integers(1, brightest, shape).astype(dtype)
 
 

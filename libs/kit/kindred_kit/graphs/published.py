@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, compose, inliner, numpy_helper, shape_inference, version_converter
 
 from kindred_kit.errors import ModelInvalid
+from kindred_kit.graphs.builder import IR_VERSION
 
 BATCH = "n"
 _LEAST_OPSET = 13
@@ -59,6 +60,7 @@ def read(path: Path) -> onnx.ModelProto:
             model = inliner.inline_local_functions(model)
         if opset_of(model) < _LEAST_OPSET:
             model = version_converter.convert_version(model, _LEAST_OPSET)
+        model.ir_version = max(model.ir_version, IR_VERSION)  # before 4 every weight had to be an input too
         model = compose.add_prefix(model, _PREFIX)
         return shape_inference.infer_shapes(model, data_prop=True)
     except Exception as error:  # the library's C++ parts raise what they like

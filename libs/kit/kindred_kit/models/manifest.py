@@ -1,6 +1,7 @@
 """model.yaml of a model folder, read and checked."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -184,18 +185,18 @@ class ModelManifest:
             self._verify_pulled(self.source)
 
     def _verify_pulled(self, source: Source) -> None:
-        again = f"get it again with: kindred models pull {self.name}"
+        again = f"remove it, and  kindred models pull {self.name}  gets it again"
         published = self.store.source_path(source)
         if published.is_file() and file_sha256(published) != source.sha256:
-            raise ModelInvalid(
-                f"model {self.name}: {published} is not what its publisher offers; remove it, and {again}"
-            )
+            raise ModelInvalid(f"model {self.name}: {published} is not what its publisher offers; {again}")
         if not self.onnx_path.is_file():
             return
         try:
             made = json.loads((self.onnx_path.parent / MADE_FILE).read_text())["sha256"]
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise ModelInvalid(f"model {self.name}: {MADE_FILE} in the store can't be read; {again}") from error
+            raise ModelInvalid(
+                f"model {self.name}: {self.onnx_path.parent} has no readable {MADE_FILE}; {again}"
+            ) from error
         if file_sha256(self.onnx_path) != made:
             raise ModelInvalid(f"model {self.name}: {self.onnx_path} is not the graph that was prepared; {again}")
 
@@ -205,6 +206,8 @@ class ModelManifest:
         path = folder / "model.yaml"
         try:
             raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+            if raw.get("source") and not re.fullmatch(r"\w[\w.-]*", raw["name"], re.ASCII):
+                raise ValueError(f"{raw['name']!r} can't be the name of a folder in the store")
             return cls(
                 folder=folder,
                 name=raw["name"],
@@ -230,7 +233,7 @@ class ModelManifest:
             )
         except OSError as error:
             raise ModelInvalid(f"no readable model.yaml in {folder}: {error.strerror}") from error
-        except (KeyError, TypeError, ValueError, yaml.YAMLError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, yaml.YAMLError) as error:
             raise ModelInvalid(f"{path}: not a model manifest: {error!r}") from error
 
 

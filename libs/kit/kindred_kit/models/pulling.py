@@ -60,6 +60,8 @@ def pull(store: ModelStore, source: Source, mirror: str, report: Report, first_w
 def models_of(models: Iterable[ModelManifest], path: Path) -> list[ModelManifest]:
     """Those that are made of this very file, told by its SHA-256. Raises ModelFileRefused where none is, OSError."""
     wanted = [(model, model.source) for model in models if model.source is not None]
+    if path.exists() and not path.is_file():
+        raise ModelFileRefused(f"{path.name} is no file; nothing was kept")  # a device or pipe may never end
     size = path.stat().st_size
     # a file that is too long for all of them need not be read
     digest = file_sha256(path) if size <= max((source.largest_bytes for _, source in wanted), default=0) else ""

@@ -74,7 +74,7 @@ def verify(as_json: JsonOption = False) -> None:
     else:
         for model in models:
             said = problems.get(model.name) or ("as published" if model.state == "ready" else model.state)
-            out.print(f"{model.name}: {printable(said)}", markup=False)
+            out.print(f"{model.name}: {printable(said)}", markup=False, soft_wrap=True)
     if problems:
         raise typer.Exit(FAILED)
 

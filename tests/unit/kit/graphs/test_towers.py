@@ -116,7 +116,25 @@ def rows_last(model: onnx.ModelProto) -> onnx.ModelProto:
     return graph.model("rows_last")
 
 
-@pytest.mark.parametrize("change", [other_names, fixed_batch, half, rows_last])
+def newer(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Of an opset in which the axes of a reduction are an input."""
+    model.opset_import[0].version = 20
+    model.ir_version = 10
+    return model
+
+
+def with_a_function(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Doubled by a function of the file's own, as newer exporters write them."""
+    opset = helper.make_opsetid("", 17)
+    twice = helper.make_function("own", "Twice", ["x"], ["y"], [helper.make_node("Add", ["x", "x"], ["y"])], [opset])
+    model.graph.node.append(helper.make_node("Twice", ["image_embeds"], ["doubled"], domain="own"))
+    model.graph.output[0].name = "doubled"
+    model.functions.append(twice)
+    model.opset_import.append(helper.make_opsetid("own", 1))
+    return model
+
+
+@pytest.mark.parametrize("change", [other_names, fixed_batch, half, rows_last, newer, with_a_function])
 def test_names_batches_and_layouts_of_publishers_do_not_matter(
     tmp_path: Path, change: Callable[[onnx.ModelProto], onnx.ModelProto]
 ) -> None:

@@ -17,6 +17,7 @@ from support.yolo_heads import (
     decoded,
     empty_heads,
     images_of,
+    network_file,
     publisher_file,
     put,
     reference,
@@ -95,6 +96,29 @@ def test_heads_of_every_form_give_the_same_boxes(
     wanted = crowded.run(["boxes", "scores", "classes"], {"image": images_of([1, 0])})
     for ours, theirs in zip(found, wanted, strict=True):
         np.testing.assert_allclose(ours, theirs, atol=1e-4)
+
+
+@pytest.mark.parametrize("opset", [12, 17, 20])
+def test_a_network_exported_for_one_image_takes_more_and_decodes_as_its_own_code_does(
+    tmp_path: Path, opset: int
+) -> None:
+    """The same network with its heads raw and decoded; as exports are, with the batch written into its reshapes."""
+    found = []
+    pixels = np.random.default_rng(2).integers(0, 256, (3, PX, PX, 3)).astype(np.uint8)
+    for decodes in (False, True):
+        folder = tmp_path / str(decodes)
+        folder.mkdir()
+        manifest = prepared(folder, network_file(decodes=decodes, opset=opset))
+        make_ready(manifest)
+        graph = session(manifest.onnx_path)
+        together = graph.run(["boxes", "scores", "classes"], {"image": pixels})
+        alone = [graph.run(["boxes", "scores", "classes"], {"image": pixels[row : row + 1]}) for row in range(3)]
+        for number, value in enumerate(together):
+            np.testing.assert_allclose(np.concatenate([row[number] for row in alone]), value, atol=1e-5)
+        found.append(together)
+    assert (found[0][1] > 0.001).sum() > 100
+    for raw, own in zip(*found, strict=True):
+        np.testing.assert_allclose(raw, own, atol=1e-4)
 
 
 @pytest.mark.parametrize(("height", "width"), [(480, 640), (1080, 1920), (333, 517), (4000, 1), (1, 4000), (90, 60)])
