@@ -14,6 +14,8 @@ from support.paths import MODELS
 from support.photos import encoded, noise_jpeg, skimage_photo
 from support.triton_server import TritonServer, triton_server
 
+from kindred.events.v1 import events_pb2 as events
+from kindred_kit.adapters.sqlite_bus import SqliteBus
 from kindred_kit.errors import SpaceMismatch, Unavailable
 from kindred_kit.models import ModelSet
 from kindred_kit.triton import write_model
@@ -159,3 +161,8 @@ async def test_what_is_not_finite_is_dead_lettered_and_never_found(command_line:
             assert [hit["file_name"] for hit in hits] == ["cat.png"]
             status = (await session.node.http.get("/v1/status")).json()
             assert (status["images"]["failed"], status["index"]["rows"]) == (1, 1)
+    bus = SqliteBus(command_line.data_dir / "bus.db")
+    dead = await (await bus.consumer("images.v1.dlq", "test")).poll(10, 5)
+    letters = [events.DeadLetter.FromString(message.payload) for message in dead]
+    assert [(letter.code, letter.attempts) for letter in letters] == [("embedding_not_finite", 1)]
+    await bus.aclose()

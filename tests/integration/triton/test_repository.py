@@ -1,10 +1,11 @@
 """Repositories that `kindred models repository` writes, as the real tritonserver reads them."""
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
-from support.commands import CommandLine
+from support.commands import CommandLine, environment
 from support.paths import MODELS
 from support.triton_server import HOME, require_triton, triton_server
 
@@ -63,7 +64,15 @@ def test_the_command_writes_what_the_server_serves(command_line: CommandLine, tm
     assert "tensorrt_plan" in (out / "lite_text" / "config.pbtxt").read_text()
 
 
-def test_nothing_to_serve_is_an_error(command_line: CommandLine, tmp_path: Path) -> None:
-    arguments = ("models", "repository", "--target", "python", "--out", tmp_path / "out", "--profile", "absent")
-    assert "nothing to serve of profile 'absent'" in command_line.run(*arguments, expect=1).stderr
+@pytest.mark.parametrize(
+    ("profile", "said"),
+    [("absent", "there is no profile 'absent'; there are clip, lite"), ("clip", "kindred models pull clip_image")],
+)
+def test_nothing_to_serve_is_an_error(command_line: CommandLine, tmp_path: Path, profile: str, said: str) -> None:
+    settings = environment(KINDRED_MODEL_STORE_DIR=str(tmp_path / "store"))
+    arguments = ("models", "repository", "--target", "python", "--out", tmp_path / "out", "--profile", profile)
+    done = subprocess.run(command_line.command(*arguments), capture_output=True, text=True, env=settings, timeout=120)
+    assert done.returncode == 1
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
     assert not (tmp_path / "out").exists()

@@ -104,10 +104,11 @@ def repository(
 ) -> None:
     """Write a model repository that Triton Inference Server serves.
 
-    Models of the profile whose files are not there yet are left out and named.
+    Models of the profile that are not pulled yet are left out and named.
     """
     import orjson
 
+    from kindred_kit.models import pull_command
     from kindred_standalone.cli.running import err
     from kindred_standalone.cli.running import out as console
     from kindred_standalone.settings import StandaloneSettings
@@ -117,15 +118,15 @@ def repository(
     settings = StandaloneSettings()
     written, missing = write_repository(settings.load_models(), profile or settings.profile, target.value, out)
     if as_json:
-        rows = [{"name": model.name, "needs_plan": model.needs_plan} for model in written]
-        found = {"out": str(out), "target": target.value, "models": rows, "missing": missing}
+        rows = [{"name": entry.name, "needs_plan": entry.needs_plan} for entry in written]
+        found = {"out": str(out), "target": target.value, "models": rows, "missing": [model.name for model in missing]}
         typer.echo(orjson.dumps(found).decode())
         return
-    for model in written:
-        console.print(printable(f"{model.name}: {model.folder}"), markup=False)
-    for name in missing:
-        err.print(printable(f"{name}: left out, its file is not here; kindred models list shows what is"), markup=False)
-    if any(model.needs_plan for model in written):
+    for entry in written:
+        console.print(printable(f"{entry.name}: {entry.folder}"), markup=False)
+    for model in missing:
+        err.print(f"{model.name}: left out, not pulled yet; get it with:  {pull_command([model])}", markup=False)
+    if any(entry.needs_plan for entry in written):
         console.print(
             "Build the plans on the machine that serves them:  deploy/triton/build_plans.py --help", markup=False
         )
