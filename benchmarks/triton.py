@@ -29,7 +29,7 @@ from kindred_kit.triton import write_model
 ROOT = Path(__file__).resolve().parents[1]
 ROUNDS = 7
 CLIENTS = 16
-TEXT, ALONE, IMAGE = "lite_text", "lite_text_alone", "lite_image"
+TEXT, IMAGE = "lite_text", "lite_image"
 _WORDS = 16
 """Tokens of a text: a query of a few words, padded as the embedder pads it."""
 
@@ -67,18 +67,22 @@ def image() -> dict[str, NDArray[Any]]:
 
 
 def write_repository(models: ModelSet, folder: Path) -> None:
-    """The shipped models, and the text model a second time with batching off; no response cache."""
+    """The shipped models, each a second time as NAME_alone with batching off; no response cache."""
     for name in (TEXT, IMAGE):
         write_model(models.get(name), "python", folder)
-    config = folder / TEXT / "config.pbtxt"
-    uncached = config.read_text().replace("response_cache {\n  enable: true\n}\n", "")
-    config.write_text(uncached)
-    alone = folder / ALONE / "1"
-    alone.mkdir(parents=True)
-    for file in (folder / TEXT / "1").iterdir():
-        (alone / file.name).hardlink_to(file)
-    start, end = uncached.index("dynamic_batching {"), uncached.index("parameters {")
-    (folder / ALONE / "config.pbtxt").write_text((uncached[:start] + uncached[end:]).replace(TEXT, ALONE))
+        config = folder / name / "config.pbtxt"
+        uncached = config.read_text().replace("response_cache {\n  enable: true\n}\n", "")
+        config.write_text(uncached)
+        alone = folder / alone_of(name)
+        (alone / "1").mkdir(parents=True)
+        for file in (folder / name / "1").iterdir():
+            (alone / "1" / file.name).hardlink_to(file)
+        start, end = uncached.index("dynamic_batching {"), uncached.index("parameters {")
+        (alone / "config.pbtxt").write_text((uncached[:start] + uncached[end:]).replace(name, alone_of(name)))
+
+
+def alone_of(name: str) -> str:
+    return f"{name}_alone"
 
 
 async def requests_per_s(
@@ -103,14 +107,15 @@ async def batching(triton: Inference, requests_a_round: int) -> Batching:
     for _ in range(ROUNDS):
         rate, batched = await requests_per_s(triton, TEXT, requests)
         with_batches.append(rate)
-        rate, alone = await requests_per_s(triton, ALONE, requests)
+        rate, alone = await requests_per_s(triton, alone_of(TEXT), requests)
         without.append(rate)
         difference = max(difference, float(np.abs(batched - alone).max()))
     ratio = statistics.median(one / other for one, other in zip(with_batches, without, strict=True))
     return Batching(statistics.median(with_batches), statistics.median(without), ratio, difference)
 
 
-async def overhead(triton: Inference, here: Inference, model: str, on_triton: str, request: Tensors) -> Overhead:
+async def overhead(triton: Inference, here: Inference, model: str, request: Tensors) -> Overhead:
+    """With batching off: a single request would wait in the queue for company that never comes."""
     times: dict[str, list[float]] = {"triton": [], "here": []}
 
     async def timed(side: str, call: Callable[[], Awaitable[Any]]) -> None:
@@ -119,7 +124,7 @@ async def overhead(triton: Inference, here: Inference, model: str, on_triton: st
         times[side].append((time.perf_counter() - started) * 1000)
 
     for _ in range(ROUNDS * 10):
-        await timed("triton", lambda: triton.infer(on_triton, request))
+        await timed("triton", lambda: triton.infer(alone_of(model), request))
         await timed("here", lambda: here.infer(model, request))
     return Overhead(model, statistics.median(times["triton"]), statistics.median(times["here"]))
 
@@ -130,9 +135,10 @@ async def both(models: ModelSet) -> AsyncIterator[tuple[TritonInference, OnnxInf
     with tempfile.TemporaryDirectory() as folder:
         write_repository(models, Path(folder) / "repository")
         with server_of(Path(folder) / "repository", Path(folder) / "log") as server:
-            spaces = {model.name: model.space for model in models} | {ALONE: models.get(TEXT).space}
+            served = [models.get(TEXT), models.get(IMAGE)]
+            spaces = {name: model.space for model in served for name in (model.name, alone_of(model.name))}
             triton = TritonInference(server.url, spaces)
-            here = OnnxInference({model.name: model.onnx_path for model in models})
+            here = OnnxInference({model.name: model.onnx_path for model in served})
             try:
                 yield triton, here
             finally:
@@ -143,11 +149,7 @@ async def both(models: ModelSet) -> AsyncIterator[tuple[TritonInference, OnnxInf
 async def measure(requests_a_round: int) -> dict[str, Any]:
     models = ModelSet.load(ROOT / "triton_models")
     async with both(models) as (triton, here):
-        # alone: with batching on, a single request would wait for company in the queue
-        costs = [
-            await overhead(triton, here, TEXT, ALONE, texts(1)[0]),
-            await overhead(triton, here, IMAGE, IMAGE, image()),
-        ]
+        costs = [await overhead(triton, here, TEXT, texts(1)[0]), await overhead(triton, here, IMAGE, image())]
         gain = await batching(triton, requests_a_round)
     return {"batching": asdict(gain), "overhead": [asdict(cost) for cost in costs]}
 

@@ -144,9 +144,7 @@ class TritonInference:
     async def _call(
         self, client: InferenceServerClient, model_name: str, inputs: list[InferInput]
     ) -> dict[str, NDArray[Any]]:
-        deadline_s = self._limits.deadline_s
-        # by the server's own clock too: it drops what has waited so long, instead of computing it for nobody
-        result = await client.infer(model_name, inputs, client_timeout=deadline_s, timeout=int(deadline_s * 1e6))
+        result = await client.infer(model_name, inputs, client_timeout=self._limits.deadline_s)
         return {output.name: result.as_numpy(output.name) for output in result.get_response().outputs}
 
     async def _trust(self, model_name: str) -> None:

@@ -17,7 +17,6 @@ SPACE_PARAMETER = "kindred_space"
 """Parameter of a configuration that names the embedding space, so that a client sees what it talks to."""
 _PLATFORMS = {"tensorrt": "tensorrt_plan", "onnxruntime": "onnxruntime_onnx"}
 _TYPES = {"uint8": "UINT8", "int32": "INT32", "int64": "INT64", "float16": "FP16", "float32": "FP32"}
-_MAX_WAITING_BATCHES = 8
 _WARM_UP_LENGTH = 16
 
 
@@ -35,7 +34,7 @@ def _header(serving: Serving) -> str:
     return (
         "# Written by `kindred models repository` from model.yaml; change that, not this.\n"
         f"# Queue delay: {serving.queue_reason}.\n"
-        f"# Queue size: {_MAX_WAITING_BATCHES} full batches; past that a caller hears UNAVAILABLE instead of waiting.\n"
+        "# No queue policy: with one Triton 2.51 at times sleeps 500 ms beside a full queue; callers bound themselves.\n"
         "# Instances: one a device; a second one makes batches smaller and shares the same memory bandwidth.\n"
     )
 
@@ -78,8 +77,6 @@ def _batch(config: ModelConfig, serving: Serving) -> None:
     batching = config.dynamic_batching
     batching.preferred_batch_size.extend(serving.preferred)
     batching.max_queue_delay_microseconds = serving.queue_delay_us
-    batching.default_queue_policy.max_queue_size = _MAX_WAITING_BATCHES * serving.max_batch_size
-    batching.default_queue_policy.allow_timeout_override = True  # a caller that has given up is not computed for
 
 
 def _warm_up(config: ModelConfig, serving: Serving, signature: Signature, pb: Any) -> None:

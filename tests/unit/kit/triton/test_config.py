@@ -47,7 +47,8 @@ def test_every_model_has_batches_warm_up_and_its_space(target: str) -> None:
         batching = config.dynamic_batching
         assert max(batching.preferred_batch_size) <= config.max_batch_size
         assert 0 < batching.max_queue_delay_microseconds <= 5000
-        assert batching.default_queue_policy.max_queue_size >= config.max_batch_size
+        # measured: with a policy (even a size alone) requests of 16 clients stood still for 500 ms at a time
+        assert not batching.HasField("default_queue_policy")
         assert len(config.model_warmup) == 2
         assert config.version_policy.latest.num_versions == 1
         assert config.response_cache.enable == (model.kind == "text_encoder")
