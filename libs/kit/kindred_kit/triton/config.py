@@ -34,7 +34,7 @@ def _header(serving: Serving) -> str:
     return (
         "# Written by `kindred models repository` from model.yaml; change that, not this.\n"
         f"# Queue delay: {serving.queue_reason}.\n"
-        "# No queue policy: with one Triton 2.51 at times sleeps 500 ms beside a full queue; callers bound themselves.\n"
+        "# No queue policy: with one Triton 2.51 at times sleeps 500 ms beside a full queue; callers have bounds.\n"
         "# Instances: one a device; a second one makes batches smaller and shares the same memory bandwidth.\n"
     )
 
