@@ -132,7 +132,7 @@ bench-triton: $(VENV)/.dev $(TRITON)/.made ## Requests/s with Triton's dynamic b
 
 .PHONY: test-triton
 test-triton: $(VENV)/.dev $(TRITON)/.made ## The gallery's tests with every model on a real tritonserver
-	@pytest --inference=triton tests/integration/embedder tests/integration/detector tests/integration/gateway tests/e2e
+	@pytest --inference=triton tests/integration/triton tests/integration/embedder tests/integration/detector tests/integration/gateway tests/e2e
 
 .PHONY: test-reference
 test-reference: $(VENV)/.dev $(REFERENCE)/.made ## Ask transformers and OpenAI's tokenizer again, and compare with tests/golden/clip

@@ -59,8 +59,10 @@ async def test_calls_past_the_bound_wait_their_turn(slow_server: TritonServer) -
 
     async with InferenceServerClient(slow_server.url) as client, asking(slow_server.url, in_flight=1) as inference:
         await inference.infer(DOUBLE, ONE)  # after what another test has left in the queue
+        await asyncio.sleep(0.3)  # the server counts an answer after it was sent
         before = (await client.get_inference_statistics(DOUBLE)).model_stats[0].execution_count
         await asyncio.gather(*(inference.infer(DOUBLE, ONE) for _ in range(4)))
+        await asyncio.sleep(0.3)
         # one at a time: they never met in a batch
         assert (await client.get_inference_statistics(DOUBLE)).model_stats[0].execution_count - before == 4
 
