@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,9 @@ from support.triton_server import TritonServer, triton_server
 
 from kindred_kit.adapters.triton_inference import TritonInference, TritonLimits
 from kindred_kit.errors import DeadlineExceeded, InvalidArgument, SpaceMismatch, Unavailable
-from kindred_kit.models import ModelManifest
+from kindred_kit.inference import InferenceSettings, open_inference
+from kindred_kit.models import ModelManifest, ModelSet
+from kindred_kit.ports.inference import all_ready
 from kindred_kit.triton import write_model
 
 ONE = {"x": np.ones((1, 2), np.float32)}
@@ -102,6 +104,18 @@ async def test_a_model_of_another_space_is_not_asked(server: TritonServer) -> No
         await inference.infer("lite_text", tokens)
     assert not await inference.is_ready("lite_text")
     await inference.aclose()
+
+
+@pytest.mark.parametrize("there", [True, False])
+async def test_detectors_that_the_server_does_not_have_are_left_out(
+    server: TritonServer, models: ModelSet, tmp_path: Path, there: bool
+) -> None:
+    known = ModelSet({**models.models, DOUBLE: ModelManifest.load(double_folder(tmp_path))})
+    settings = InferenceSettings(inference="triton", triton_url=server.url if there else "127.0.0.1:9")
+    async with AsyncExitStack() as stack:
+        kept, inference = await open_inference(stack, known, "lite", settings)
+        assert set(kept.models) == (set(models.models) if there else set(known.models))
+        assert await all_ready(inference, models.models) == there
 
 
 async def test_a_reload_under_load_fails_no_request(server: TritonServer, triton: TritonInference) -> None:

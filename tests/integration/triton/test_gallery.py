@@ -1,5 +1,7 @@
 """A whole gallery on Triton: it works, it outlives the server's death, and it refuses another server's models."""
 
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -7,7 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
-from support.commands import CommandLine, Server, serving
+from support.commands import CommandLine, Server, environment, serving
 from support.in_process import index, opened, search
 from support.inference import serving_lite, triton_settings
 from support.paths import MODELS
@@ -121,11 +123,16 @@ def repository(folder: Path, space: str = "") -> Path:
 def test_a_server_with_models_of_another_space_is_refused(command_line: CommandLine, tmp_path: Path) -> None:
     own = next(model.space for model in ModelSet.load(MODELS) if model.profile == "lite")
     with triton_server(repository(tmp_path / "repository", "other-2"), tmp_path / "log") as server:
-        process = command_line.start("serve", "--port", "0", **triton_settings(server))
-        _, said = process.communicate(timeout=120)
-    assert process.returncode == 1
-    assert "other-2" in said
-    assert own in said
+        settings = {**triton_settings(server), "KINDRED_MODELS_DIR": str(MODELS)}
+        service = [sys.executable, "-m", "kindred_embedder"]
+        for command in (command_line.command("serve", "--port", "0"), service):
+            done = subprocess.run(
+                command, capture_output=True, text=True, env=environment(**settings), cwd=tmp_path, timeout=120
+            )
+            assert done.returncode == 1
+            assert "'other-2'" in done.stderr
+            assert f"'{own}'" in done.stderr
+            assert "Traceback" not in done.stderr
 
 
 NOT_FINITE_IN_THE_DARK = """

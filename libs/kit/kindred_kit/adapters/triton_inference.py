@@ -187,7 +187,7 @@ class TritonInference:
 
     def _raise(self, error: Exception, model_name: str, inputs: Tensors) -> NoReturn:
         status, said = _status(error), str(error)
-        if status == "INVALID_ARGUMENT":
+        if status in {"INVALID_ARGUMENT", ""}:
             shapes = ", ".join(f"{name} {value.dtype} {list(value.shape)}" for name, value in inputs.items())
             raise InvalidArgument(f"model {model_name} does not take {shapes}: {said}") from error
         if status == "DEADLINE_EXCEEDED":
