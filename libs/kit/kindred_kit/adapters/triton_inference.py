@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -12,23 +11,20 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from numpy.typing import NDArray
 
 from kindred_kit.adapters.triton_shared_memory import SharedMemory, is_local, worth_sharing
+from kindred_kit.adapters.triton_spaces import Spaces, status_of, triton_error
 from kindred_kit.adapters.triton_statistics import Statistics
-from kindred_kit.errors import DeadlineExceeded, InvalidArgument, KindredError, SpaceMismatch, Unavailable
+from kindred_kit.errors import DeadlineExceeded, InvalidArgument, KindredError, Unavailable
 from kindred_kit.lifecycle import BackgroundTasks
 from kindred_kit.ports.inference import Tensors
 from kindred_kit.telemetry import FALLBACKS, get_logger
-from kindred_kit.triton.config import SPACE_PARAMETER
 
 if TYPE_CHECKING:
     from tritonclient.grpc import InferInput
     from tritonclient.grpc.aio import InferenceServerClient
-    from tritonclient.utils import InferenceServerException
 
 _ATTEMPTS = 3
 _BACKOFF_S = 0.05
 _PROBE_S = 1.0
-_TRUSTED_S = 5.0
-"""A model's space is asked for again after this long: an operator may put another model in its place."""
 _CHANNEL_OPTIONS = [
     ("grpc.max_send_message_length", -1),
     ("grpc.max_receive_message_length", -1),
@@ -57,20 +53,19 @@ class TritonInference:
     def __init__(self, url: str, spaces: Mapping[str, str], limits: TritonLimits | None = None) -> None:
         """`url`: host:port. `spaces`: model that may be asked -> its space, empty where it has none."""
         self._url = url
-        self._spaces = dict(spaces)
+        self._spaces = Spaces(url, spaces)
         self._limits = limits or TritonLimits()
         self._slots = asyncio.Semaphore(self._limits.in_flight)
         self._statistics = Statistics()
         self._tasks = BackgroundTasks("triton")
         self._opened: InferenceServerClient | None = None
         self._shared: SharedMemory | None = None
-        self._trusted_until: dict[str, float] = {}
         self._log = get_logger("triton")
 
     async def infer(self, model_name: str, inputs: Tensors) -> dict[str, NDArray[Any]]:
         """Inputs [n, …] -> outputs [n, …]. Raises InvalidArgument, Unavailable, DeadlineExceeded."""
-        if model_name not in self._spaces:
-            raise InvalidArgument(f"no model {model_name!r}; there are {', '.join(self._spaces)}")
+        if model_name not in self._spaces.expected:
+            raise InvalidArgument(f"no model {model_name!r}; there are {', '.join(self._spaces.expected)}")
         try:
             async with asyncio.timeout(self._limits.deadline_s), self._slots:
                 return await self._infer(model_name, inputs)
@@ -79,14 +74,14 @@ class TritonInference:
 
     async def is_ready(self, model_name: str) -> bool:
         """Whether the server has loaded the model, and it is the one that this process expects."""
-        if model_name not in self._spaces:
+        if model_name not in self._spaces.expected:
             return False
         try:
             async with asyncio.timeout(_PROBE_S):
-                self._trusted_until.pop(model_name, None)
-                await self._trust(model_name)
+                self._spaces.doubt(model_name)
+                await self._spaces.trust(self._client(), model_name)
                 return bool(await self._client().is_model_ready(model_name))
-        except (KindredError, TimeoutError, _triton_error()):
+        except (KindredError, TimeoutError, triton_error()):
             return False
 
     async def check(self) -> set[str]:
@@ -97,10 +92,10 @@ class TritonInference:
         try:
             async with asyncio.timeout(self._limits.deadline_s):
                 index = await self._client().get_model_repository_index()
-                for name in self._spaces:
-                    await self._compare(name)
+                for name in self._spaces.expected:
+                    await self._spaces.compare(self._client(), name)
                 return {model.name for model in index.models}
-        except (_triton_error(), TimeoutError) as error:
+        except (triton_error(), TimeoutError) as error:
             raise Unavailable(f"no Triton server answers at {self._url} (KINDRED_TRITON_URL)") from error
 
     async def aclose(self) -> None:
@@ -115,14 +110,12 @@ class TritonInference:
     async def _infer(self, model_name: str, inputs: Tensors) -> dict[str, NDArray[Any]]:
         for attempt in range(1, _ATTEMPTS + 1):
             try:
-                await self._trust(model_name)
+                await self._spaces.trust(self._client(), model_name)
                 outputs = await self._ask(model_name, inputs)
-            except Exception as error:
-                if not isinstance(error, _triton_error()):
-                    raise
-                if _status(error) != "UNAVAILABLE" or attempt == _ATTEMPTS:
+            except triton_error() as error:
+                if status_of(error) != "UNAVAILABLE" or attempt == _ATTEMPTS:
                     self._raise(error, model_name, inputs)
-                self._trusted_until.clear()
+                self._spaces.doubt()
                 await asyncio.sleep(_BACKOFF_S * 4 ** (attempt - 1) * random.uniform(0.5, 1.0))
             else:
                 self._statistics.answered(model_name)
@@ -136,7 +129,7 @@ class TritonInference:
                 async with self._shared.lend(client, inputs) as lent:
                     if lent is not None:
                         return await self._call(client, model_name, lent)
-            except _triton_error() as error:
+            except triton_error() as error:
                 if "shared memory region" not in str(error):  # which a server that was started anew has forgotten
                     raise
         return await self._call(client, model_name, _as_bytes(inputs))
@@ -146,32 +139,6 @@ class TritonInference:
     ) -> dict[str, NDArray[Any]]:
         result = await client.infer(model_name, inputs, client_timeout=self._limits.deadline_s)
         return {output.name: result.as_numpy(output.name) for output in result.get_response().outputs}
-
-    async def _trust(self, model_name: str) -> None:
-        """Raises Unavailable while the server has another model under this name: an offset is held, not lost."""
-        if self._spaces[model_name] and time.monotonic() >= self._trusted_until.get(model_name, 0.0):
-            try:
-                await self._compare(model_name)
-            except SpaceMismatch as error:
-                raise Unavailable(error.detail) from error
-            self._trusted_until[model_name] = time.monotonic() + _TRUSTED_S
-
-    async def _compare(self, model_name: str) -> None:
-        expected = self._spaces[model_name]
-        if not expected:
-            return
-        try:
-            answer = await self._client().get_model_config(model_name)
-        except _triton_error() as error:
-            if _status(error) == "NOT_FOUND":
-                return  # not loaded: the call itself, or is_ready, will say so
-            raise
-        served = answer.config.parameters[SPACE_PARAMETER].string_value
-        if served != expected:
-            raise SpaceMismatch(
-                f"model {model_name} on Triton at {self._url} embeds into {served or 'no named space'!r}, this process "
-                f"expects {expected!r}; write the repository anew with: kindred models repository"
-            )
 
     def _client(self) -> InferenceServerClient:
         if self._opened is None:
@@ -186,7 +153,7 @@ class TritonInference:
         return self._opened
 
     def _raise(self, error: Exception, model_name: str, inputs: Tensors) -> NoReturn:
-        status, said = _status(error), str(error)
+        status, said = status_of(error), str(error)
         if status in {"INVALID_ARGUMENT", ""}:
             shapes = ", ".join(f"{name} {value.dtype} {list(value.shape)}" for name, value in inputs.items())
             raise InvalidArgument(f"model {model_name} does not take {shapes}: {said}") from error
@@ -209,14 +176,3 @@ def _as_bytes(inputs: Tensors) -> list[InferInput]:
         tensor.set_data_from_numpy(value)
         tensors.append(tensor)
     return tensors
-
-
-def _triton_error() -> type[InferenceServerException]:
-    from tritonclient.utils import InferenceServerException
-
-    return InferenceServerException  # type: ignore[no-any-return]
-
-
-def _status(error: Exception) -> str:
-    """`UNAVAILABLE` of `StatusCode.UNAVAILABLE`; empty where the client itself refused."""
-    return str(getattr(error, "status", str)() or "").rpartition(".")[2]

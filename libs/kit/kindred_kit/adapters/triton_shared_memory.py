@@ -42,7 +42,7 @@ class _Region:
 
 
 class SharedMemory:
-    """Regions of System V-like shared memory, registered with the server, one call at a time each.
+    """Regions of POSIX shared memory, registered with the server, one call at a time each.
 
     A server that can't see them (a container of its own) or has forgotten them (a restart) gets the bytes instead.
     """
