@@ -29,6 +29,7 @@ from sqlalchemy import Engine, insert
 from benchmarks.gallery import shared
 from kindred.embedder.v1 import embedder_pb2
 from kindred.search.v1 import search_pb2 as pb
+from kindred_kit.embeddings import embedding_message, embedding_vector
 from kindred_kit.telemetry import configure_logging
 from kindred_search.catalogue import rows, tables
 from kindred_search.catalogue.collections import ensure_collection
@@ -103,7 +104,7 @@ async def embeddings_of(session: Session, photos: Sequence[Path]) -> tuple[Float
     vectors, space = [], ""
     for photo in photos:
         answer = await session.node.embedder.EmbedImage(embedder_pb2.EmbedImageRequest(data=photo.read_bytes()))
-        vectors.append(np.array(answer.embedding.values, np.float32))
+        vectors.append(embedding_vector(answer.embedding))
         space = answer.space
     return np.stack(vectors), space
 
@@ -275,7 +276,7 @@ async def _timed(work: Any, times_ms: list[float]) -> Any:
 
 async def _ask_service(session: Session, gallery: Gallery, query: Floats, label: str | None) -> set[str]:
     request = pb.SearchRequest(principal=LOCAL, space=gallery._space, limit=TOP_K)
-    request.terms.add(embedding=embedder_pb2.Embedding(values=query.tolist()), weight=1.0)
+    request.terms.add(embedding=embedding_message(query), weight=1.0)
     if label is not None:
         request.filter.labels_all.add(class_name=label, min_score=0.5)
     answer = await session.node.search.Search(request)

@@ -157,11 +157,11 @@ class DatasetService:
         principal = search_pb2.Principal(owner=owner)
         await self.search.stub.AcceptImages(search_pb2.AcceptImagesRequest(principal=principal, images=[image]))
         values = unit(np.asarray(vector))
-        found = search_pb2.PutDerivedRequest.ViewEmbedding(
+        found = search_pb2.Derived.ViewEmbedding(
             view="whole", space=SPACE, model_name="m", model_version="1", embedding=embedding(values)
         )
-        derived = search_pb2.PutDerivedRequest(image_id=image_id, seq=1, embeddings=[found], labels=[labels(boxes)])
-        await self.search.stub.PutDerived(derived)
+        derived = search_pb2.Derived(image_id=image_id, seq=1, embeddings=[found], labels=[labels(boxes)])
+        await self.search.stub.PutDerived(search_pb2.PutDerivedRequest(images=[derived]))
         self.embedder.vectors[image_id, ()] = values
         return Photo(image_id, data, values)
 

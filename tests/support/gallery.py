@@ -77,10 +77,8 @@ async def put(service: SearchService, items: Sequence[Item]) -> None:
 
     def derive_all(connection: Connection) -> None:
         for item in items:
-            found = pb.PutDerivedRequest.ViewEmbedding(view="whole", space=SPACE, embedding=embedding(item.sent))
-            request = pb.PutDerivedRequest(
-                image_id=item.image_id, seq=1, embeddings=[found], labels=[labels(item.boxes)]
-            )
+            found = pb.Derived.ViewEmbedding(view="whole", space=SPACE, embedding=embedding(item.sent))
+            request = pb.Derived(image_id=item.image_id, seq=1, embeddings=[found], labels=[labels(item.boxes)])
             assert not put_derived(connection, derived(request))
 
     await service.app.catalogue.write(derive_all)

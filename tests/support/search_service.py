@@ -19,6 +19,7 @@ from kindred.search.v1 import search_pb2_grpc
 from kindred_kit.adapters.file_references import FileReferences
 from kindred_kit.adapters.object_store import ObjectBlobStore
 from kindred_kit.adapters.sqlite_bus import SqliteBus
+from kindred_kit.embeddings import embedding_message
 from kindred_kit.ports.blobs import BlobStore
 from kindred_kit.ports.bus import Bus
 from kindred_kit.rpc import RpcServer, open_channel
@@ -49,7 +50,7 @@ def vector(name: str) -> NDArray[np.float32]:
 
 
 def embedding(values: NDArray[np.float32]) -> embedder_pb2.Embedding:
-    return embedder_pb2.Embedding(values=values.tolist())
+    return embedding_message(values)
 
 
 def new_image(name: str, **changes: Any) -> pb.NewImage:
@@ -74,7 +75,7 @@ def new_image(name: str, **changes: Any) -> pb.NewImage:
     return pb.NewImage(image_id=ident, claim=claim, **{**values, **changes})
 
 
-def labels(boxes: Boxes, model_version: str = "1") -> pb.PutDerivedRequest.Labels:
+def labels(boxes: Boxes, model_version: str = "1") -> pb.Derived.Labels:
     detections = [
         detector_pb2.Detection(
             box=detector_pb2.Box(x_min=0.1, y_min=0.1, x_max=0.5, y_max=0.5),
@@ -84,9 +85,7 @@ def labels(boxes: Boxes, model_version: str = "1") -> pb.PutDerivedRequest.Label
         )
         for name, score in boxes
     ]
-    return pb.PutDerivedRequest.Labels(
-        label_set="coco-80", model_name="det", model_version=model_version, detections=detections
-    )
+    return pb.Derived.Labels(label_set="coco-80", model_name="det", model_version=model_version, detections=detections)
 
 
 class SearchService:
@@ -170,17 +169,15 @@ class SearchService:
         thumb_key = f"thumbs/{ident[:2]}/{ident}.jpg" if thumb else ""
         if thumb:
             await self.blobs.put(thumb_key, b"thumb")
-        found = pb.PutDerivedRequest.ViewEmbedding(
+        found = pb.Derived.ViewEmbedding(
             view="whole",
             space=space,
             model_name="m",
             model_version="1",
             embedding=embedding(vector(name) if values is None else values),
         )
-        request = pb.PutDerivedRequest(
-            image_id=ident, seq=seq, embeddings=[found], labels=[labels(boxes)], thumb_key=thumb_key
-        )
-        return (await self.stub.PutDerived(request)).stale
+        request = pb.Derived(image_id=ident, seq=seq, embeddings=[found], labels=[labels(boxes)], thumb_key=thumb_key)
+        return (await self.stub.PutDerived(pb.PutDerivedRequest(images=[request]))).stale[0]
 
     async def add(self, name: str, *, owner: str = "local", boxes: Boxes = (), **changes: Any) -> str:
         """Accept an image and let it become searchable; returns its id."""

@@ -106,20 +106,25 @@ def publisher_file(
     return graph.model("yolo")
 
 
-def network_file(*, decodes: bool, opset: int, seed: int = 1) -> onnx.ModelProto:
+def network_file(*, decodes: bool, opset: int, any_size: bool = False, seed: int = 1) -> onnx.ModelProto:
     """A real if small network, exported for one image: three strided convolutions, and `Detect` where it `decodes`.
 
-    No operator in it has changed between opsets 11 and 20.
+    `any_size`: one that takes images of any size, and any number of them. No operator in it has changed between opsets
+    11 and 20.
     """
     random = np.random.default_rng(seed)
     graph = GraphBuilder(opset=opset)
-    pixels = graph.input("images", TensorProto.FLOAT, [1, 3, PX, PX])
+    free: list[int | str] = ["n", 3, "h", "w"]
+    pixels = graph.input("images", TensorProto.FLOAT, free if any_size else [1, 3, PX, PX])
     rows = []
     for stride, anchors in zip(STRIDES, ANCHORS, strict=True):
         cells, columns = PX // stride, 5 + CLASSES
         kernel = random.normal(0, 4 / stride, (3 * columns, 3, stride, stride)).astype(np.float32)
         bias = graph.floats(random.normal(-2, 1, 3 * columns))
         head = graph.op("Conv", pixels, graph.floats(kernel), bias, strides=[stride, stride])
+        if any_size:
+            graph.output(head, f"head{stride}", TensorProto.FLOAT, ["n", 3 * columns, f"h{stride}", f"w{stride}"])
+            continue
         split = graph.op("Reshape", head, graph.ints([1, 3, columns, cells, cells]))
         head = graph.op("Transpose", split, perm=[0, 1, 3, 4, 2])
         if not decodes:

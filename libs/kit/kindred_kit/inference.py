@@ -31,7 +31,7 @@ async def open_inference(
 
     Raises ModelNotPulled where this process would run what is not here, and SpaceMismatch where a Triton server embeds
     into another space than `models` say. A server that does not answer is waited for by not being ready, or with
-    `must_answer` raises Unavailable.
+    `must_answer` raises Unavailable, as one that lacks a model does.
     """
     if settings.inference == "onnx":
         from kindred_kit.adapters.onnx_inference import OnnxInference
@@ -56,6 +56,13 @@ async def open_inference(
             raise
         get_logger("triton").warning("not ready", detail=error.detail)
         served = set(spaces)
-    # the towers of a profile are waited for; of its detectors those count that the operator chose to serve
-    kept = [model for model in models if model.name in spaces and (model.name in served or model.kind != "detector")]
-    return ModelSet({model.name: model for model in kept}), triton
+    # of a profile's detectors those count that the operator chose to serve; what it can't do without is waited for
+    mine = ModelSet({model.name: model for model in models if model.name in spaces})
+    kept = {model.name: model for model in mine if model.name in served or model.kind != "detector"}
+    here = ModelSet(kept) if any(model.detects for model in kept.values()) else mine
+    if must_answer and (missing := [model.name for model in here.needed(profile) if model.name not in served]):
+        raise Unavailable(
+            f"the Triton server at {settings.triton_url} has no {', '.join(missing)}; write its repository with: "
+            f"kindred models repository --profile {profile}"
+        )
+    return here, triton

@@ -13,7 +13,7 @@ from kindred_kit.adapters.sqlite_bus import SqliteBus
 from kindred_kit.errors import InvalidArgument, ModelInvalid, ModelNotPulled, SpaceMismatch
 from kindred_kit.inference import InferenceSettings, open_inference
 from kindred_kit.lifecycle import wait_for_signal
-from kindred_kit.memory import return_freed_memory
+from kindred_kit.memory import leave_out_of_collections, return_freed_memory
 from kindred_kit.models import ModelSet
 from kindred_kit.ports.blobs import BlobStore
 from kindred_kit.ports.bus import Bus
@@ -93,6 +93,7 @@ async def serve(name: str, app: App, process: ProcessSettings) -> None:
     server = RpcServer(name, app.registrations)
     await app.start()
     address = await server.start(process.listen)
+    leave_out_of_collections()
     get_logger(name).info("serving", address=address)
     try:
         await wait_for_signal()

@@ -9,6 +9,7 @@ import asyncio
 import itertools
 import random
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -31,7 +32,7 @@ class WorkerSettings:
     topic: str
     group: str
     concurrency: int
-    batch_size: int = 32  # two at most are in flight: what a crash makes the next run do again
+    batch_size: int = 32  # twice as many at most are in flight: what a crash makes the next run do again
     poll_timeout_s: float = 1.0
     max_attempts: int = 5  # for errors of unknown kind; known ones are permanent or wait for the part that is down
     backoff_s: float = 0.1
@@ -42,6 +43,7 @@ class WorkerSettings:
 class _Batch:
     messages: Sequence[Message]
     tasks: Sequence["asyncio.Task[None]"]
+    ended: "asyncio.Task[None]"
 
 
 class Worker:
@@ -59,19 +61,25 @@ class Worker:
     async def run(self) -> None:
         """Work until cancelled. A cancelled batch is not committed and comes again.
 
-        A batch is begun before the one ahead of it has ended, so that no core waits for the slowest image.
+        Messages are read while earlier ones are worked on, so that no core waits for the slowest image.
         """
         consumer = self._consumer = await self._bus.consumer(self._settings.topic, self._settings.group)
         slots = asyncio.Semaphore(self._settings.concurrency)
+        batches: deque[_Batch] = deque()
         try:
             async with asyncio.TaskGroup() as tasks:
-                ahead: _Batch | None = None
+                reading: asyncio.Task[Sequence[Message]] | None = None
                 while True:
-                    messages = await self._read(consumer, 0.0 if ahead else self._settings.poll_timeout_s)
-                    batch = self._begin(messages, tasks, slots) if messages else None
-                    if ahead:
-                        await self._end(ahead, consumer)
-                    ahead = batch
+                    if reading is None and sum(len(batch.messages) for batch in batches) <= self._settings.batch_size:
+                        reading = tasks.create_task(self._read(consumer))
+                    waited_for = [*([reading] if reading else []), *([batches[0].ended] if batches else [])]
+                    await asyncio.wait(waited_for, return_when=asyncio.FIRST_COMPLETED)
+                    if reading is not None and reading.done():
+                        if messages := reading.result():
+                            batches.append(self._begin(messages, tasks, slots))
+                        reading = None
+                    while batches and batches[0].ended.done():
+                        await self._end(batches.popleft(), consumer)
         finally:
             self._consumer = None
             await consumer.aclose()
@@ -80,8 +88,8 @@ class Worker:
         """Messages that are published and not committed yet; 0 while it does not run."""
         return await self._consumer.lag() if self._consumer is not None else 0
 
-    async def _read(self, consumer: Consumer, timeout_s: float) -> Sequence[Message]:
-        return await self._retrying(lambda: consumer.poll(self._settings.batch_size, timeout_s))
+    async def _read(self, consumer: Consumer) -> Sequence[Message]:
+        return await self._retrying(lambda: consumer.poll(self._settings.batch_size, self._settings.poll_timeout_s))
 
     def _begin(self, messages: Sequence[Message], tasks: asyncio.TaskGroup, slots: asyncio.Semaphore) -> "_Batch":
         begun = []
@@ -89,10 +97,9 @@ class Worker:
             task = tasks.create_task(self._work_in_order(same_key, slots, self._latest.get(key)))
             self._latest[key] = task
             begun.append(task)
-        return _Batch(messages, begun)
+        return _Batch(messages, begun, tasks.create_task(_all_done(begun)))
 
     async def _end(self, batch: "_Batch", consumer: Consumer) -> None:
-        await asyncio.wait(batch.tasks)
         for message in batch.messages:
             if self._latest.get(message.key) in batch.tasks:
                 del self._latest[message.key]
@@ -167,6 +174,10 @@ class Worker:
     def _backoff_s(self, attempt: int) -> float:
         ceiling: float = min(self._settings.max_backoff_s, self._settings.backoff_s * 2 ** min(attempt, 10))
         return ceiling * random.uniform(0.5, 1.0)
+
+
+async def _all_done(tasks: Sequence["asyncio.Task[None]"]) -> None:
+    await asyncio.wait(tasks)
 
 
 def _by_key(messages: Sequence[Message]) -> dict[str, list[Message]]:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from kindred.embedder.v1 import embedder_pb2, embedder_pb2_grpc
 from kindred.search.v1 import search_pb2 as pb
 from kindred.search.v1 import search_pb2_grpc
+from kindred_kit.embeddings import embedding_vector
 
 _RECORDS = 500
 _EMBEDDINGS = 10_000
@@ -91,4 +92,4 @@ class Gallery:
     async def embed(self, blob_key: str, region: embedder_pb2.Region | None = None) -> tuple[NDArray[np.float32], str]:
         """float32 [d], L2-normalised, and its space. Raises the errors of images, BlobNotFound, InvalidRegion."""
         answer = await self._embedder.EmbedImage(embedder_pb2.EmbedImageRequest(blob_key=blob_key, region=region))
-        return np.array(answer.embedding.values, np.float32), answer.space
+        return embedding_vector(answer.embedding), answer.space

@@ -63,15 +63,15 @@ class Relabeller:
     async def _relabel(self, image: Image, options: DetectOptions, run: str) -> None:
         data = await image_bytes(self._blobs, image.image_id, image.blob_key)
         detected = await self._detector.detect(data, options)
-        request = search_pb2.PutDerivedRequest(image_id=image.image_id, seq=image.seq)
-        request.labels.add(
+        derived = search_pb2.Derived(image_id=image.image_id, seq=image.seq)
+        derived.labels.add(
             label_set=detected.models[0].label_set,
             model_name="+".join(model.name for model in detected.models),
             model_version="+".join(model.version for model in detected.models),
             detections=detections_of(detected),
             run=run,
         )
-        await self._search.PutDerived(request)
+        await self._search.PutDerived(search_pb2.PutDerivedRequest(images=[derived]))
 
     def _progress(self, step: Step, label_set: str, run: str) -> pb.RelabelProgress:
         progress = pb.RelabelProgress(

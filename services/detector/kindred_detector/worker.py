@@ -47,14 +47,14 @@ class LabelWorker:
             # the embedder reports the same image; it is dead-lettered once
             self._log.info("not labelled", image_id=event.image_id, code=error.code)
             return
-        request = pb.PutDerivedRequest(image_id=event.image_id, seq=event.seq)
-        request.labels.add(
+        derived = pb.Derived(image_id=event.image_id, seq=event.seq)
+        derived.labels.add(
             label_set=self._model.label_set,
             model_name=self._model.name,
             model_version=self._model.version,
             detections=detections_of(detected),
         )
-        await self._search.PutDerived(request)
+        await self._search.PutDerived(pb.PutDerivedRequest(images=[derived]))
 
     async def on_poison(self, event: events.ImageEvent, error: KindredError) -> None:
         """The image itself is fine: it stays searchable, without labels of this set."""

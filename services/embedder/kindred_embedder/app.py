@@ -14,7 +14,7 @@ from kindred_embedder.servicer import EmbedderServicer
 from kindred_embedder.settings import EmbedderSettings
 from kindred_embedder.space import Space
 from kindred_embedder.texts import TextEmbedder
-from kindred_embedder.worker import EmbedderWorker
+from kindred_embedder.worker import GROUP, EmbedderWorker
 from kindred_kit.cores import available_cores
 from kindred_kit.lifecycle import BackgroundTasks
 from kindred_kit.models import ModelSet
@@ -60,13 +60,13 @@ async def build(settings: EmbedderSettings, adapters: Adapters) -> EmbedderApp:
     pool = ThreadPoolExecutor(cores, thread_name_prefix="pixels")
     images = ImageEmbedder(space.image, adapters.inference, pool, settings.limits)
     search = search_pb2_grpc.SearchServiceStub(adapters.search)
-    worker = EmbedderWorker(space, images, adapters.blobs, search, settings.thumb_side_px)
-    backlog = EmbeddingBacklog(worker, space.name, search, 2 * cores)
+    # while one image of each core computes, another is being decoded and two more are ready or about to be
+    worker = EmbedderWorker(space, images, adapters.blobs, search, settings.thumb_side_px, concurrency=4 * cores)
+    backlog = EmbeddingBacklog(worker, space.name, search, 3 * cores + GROUP)
     texts = TextEmbedder(space.text, adapters.inference)
     servicer = EmbedderServicer(settings, space, images, texts, adapters.blobs, backlog)
     loop = Worker(
-        # while one image of each core computes, another is being decoded and a third one written
-        WorkerSettings(settings.topic, settings.group, concurrency=3 * cores),
+        WorkerSettings(settings.topic, settings.group, concurrency=3 * cores + 2 * GROUP),
         adapters.bus,
         worker.handle,
         worker.on_poison,

@@ -1,15 +1,7 @@
 """Between the embedder's protobuf messages and its own types."""
 
-import numpy as np
-from numpy.typing import NDArray
-
 from kindred.embedder.v1 import embedder_pb2 as embedder
 from kindred_kit.imaging import RegionN
-
-
-def embedding_message(vector: NDArray[np.float32]) -> embedder.Embedding:
-    """float32 [d] -> message."""
-    return embedder.Embedding(values=vector.tolist())
 
 
 def region_of(request: embedder.EmbedImageRequest) -> RegionN | None:

@@ -8,11 +8,12 @@ import grpc
 from kindred.embedder.v1 import embedder_pb2 as pb
 from kindred.embedder.v1 import embedder_pb2_grpc
 from kindred_embedder.backlog import EmbeddingBacklog
-from kindred_embedder.convert import embedding_message, region_of
+from kindred_embedder.convert import region_of
 from kindred_embedder.images import ImageEmbedder
 from kindred_embedder.settings import EmbedderSettings
 from kindred_embedder.space import Space
 from kindred_embedder.texts import TextEmbedder
+from kindred_kit.embeddings import embedding_message
 from kindred_kit.errors import InvalidArgument
 from kindred_kit.models.convert import detection_messages
 from kindred_kit.ports.blobs import BlobStore

@@ -3,11 +3,10 @@
 import re
 from collections.abc import Sequence
 
-import numpy as np
-
 from kindred.detector.v1 import detector_pb2
 from kindred.search.v1 import search_pb2 as pb
 from kindred_kit.adapters.file_references import referenced_path
+from kindred_kit.embeddings import embedding_vector
 from kindred_kit.errors import InvalidArgument
 from kindred_search import access
 from kindred_search.domain import (
@@ -99,7 +98,7 @@ def _claim(claim: pb.Claim) -> Claim:
     return Claim(rights, visible, claim.source[:_MAX_TEXT], claim.file_name[:_MAX_TEXT])
 
 
-def derived(request: pb.PutDerivedRequest) -> Derived:
+def derived(request: pb.Derived) -> Derived:
     """Raises InvalidArgument."""
     found = tuple(
         ViewEmbedding(
@@ -107,7 +106,7 @@ def derived(request: pb.PutDerivedRequest) -> Derived:
             space=e.space,
             model_name=e.model_name,
             model_version=e.model_version,
-            vector=unit(np.asarray(e.embedding.values, dtype=np.float32), "/embeddings"),
+            vector=unit(embedding_vector(e.embedding), "/embeddings"),
         )
         for e in request.embeddings
     )
@@ -117,7 +116,7 @@ def derived(request: pb.PutDerivedRequest) -> Derived:
     return Derived(image_id(request.image_id), request.seq, found, runs, request.thumb_key)
 
 
-def _label_run(run: pb.PutDerivedRequest.Labels) -> LabelRun:
+def _label_run(run: pb.Derived.Labels) -> LabelRun:
     name = require_label_set(run.label_set)
     found = []
     for d in run.detections:
@@ -130,14 +129,14 @@ def _label_run(run: pb.PutDerivedRequest.Labels) -> LabelRun:
     return LabelRun(name, tuple(found), _run(run), bool(run.run))
 
 
-def _run(said: pb.PutDerivedRequest.Labels) -> str:
+def _run(said: pb.Derived.Labels) -> str:
     run = said.run or f"{said.model_name}/{said.model_version}"
     if len(run) > _MAX_RUN:
         raise InvalidArgument(f"the name of a run of models has at most {_MAX_RUN} characters")
     return run
 
 
-def _models(run: pb.PutDerivedRequest.Labels, seen_by: str) -> tuple[str, str]:
+def _models(run: pb.Derived.Labels, seen_by: str) -> tuple[str, str]:
     """Names and versions of the models that saw a detection; without any of its own, those of the run."""
     parts = [model.rpartition("/") for model in seen_by.split("+") if model]
     if not parts:

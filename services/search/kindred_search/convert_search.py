@@ -3,9 +3,8 @@
 import math
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 
-import numpy as np
-
 from kindred.search.v1 import search_pb2 as pb
+from kindred_kit.embeddings import embedding_vector
 from kindred_kit.errors import InvalidArgument, InvalidFilter, KindredError
 from kindred_search import access, convert, labels
 from kindred_search.arranging import Wishes
@@ -128,7 +127,7 @@ def _terms(terms: Sequence[pb.Term]) -> Iterator[Term]:
                 f"a weight lies between -{_MAX_WEIGHT:g} and {_MAX_WEIGHT:g}", pointer=f"{pointer}/weight"
             )
         if term.WhichOneof("of") == "embedding":
-            yield Term(unit(np.asarray(term.embedding.values, dtype=np.float32), pointer), term.weight)
+            yield Term(unit(embedding_vector(term.embedding), pointer), term.weight)
         elif term.WhichOneof("of") == "image_id":
             yield Term(convert.image_id(term.image_id, f"{pointer}/image_id"), term.weight)
         else:

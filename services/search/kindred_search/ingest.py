@@ -42,8 +42,8 @@ class Ingest:
         self._projector.notify()
         return deleted
 
-    async def put_derived(self, derived: Derived) -> bool:
-        """Returns whether the news was stale."""
+    async def put_derived(self, derived: Sequence[Derived]) -> list[bool]:
+        """Returns for each whether the news was stale. All are written or, on an error, none."""
         stale = await self._catalogue.put_derived(derived)
         self._projector.notify()
         return stale

@@ -160,11 +160,13 @@ class Projector:
     async def _let_more_arrive(self, until_s: float) -> None:
         """The first change after a quiet time, and the last of a stream, wait little; a stream is written in parts."""
         await asyncio.sleep(self._coalesce_s)
-        while await self._catalogue.read(projecting.workers_have_work):
-            left_s = until_s - time.monotonic()
-            if left_s <= 0:
+        while (left_s := until_s - time.monotonic()) > 0 and await self._catalogue.read(projecting.workers_have_work):
+            self._wake.clear()
+            try:
+                await asyncio.wait_for(self._wake.wait(), left_s)
+            except TimeoutError:
                 return
-            await asyncio.sleep(min(self._coalesce_s, left_s))
+            await asyncio.sleep(self._coalesce_s)
 
     async def _drain_or_mend(self) -> None:
         try:

@@ -8,7 +8,7 @@ from kindred_search.arranging import Arranger, Wishes
 from kindred_search.catalogue.catalogue import Catalogue
 from kindred_search.cursors import DEPTH, Copies, Ranked, RankedList, RankedLists, at_offset
 from kindred_search.domain import EMBEDDED, Collection, ImageRecord, LabelCount
-from kindred_search.filters import SearchFilter, matches
+from kindred_search.filters import matches
 from kindred_search.indexes import Indexes
 from kindred_search.ranking import Query, Question, Ranker
 
@@ -80,11 +80,13 @@ class Searcher:
 
     async def _first_page(self, query: Query, request: SearchRequest, active: Collection) -> Page:
         seen: dict[str, ImageRecord] = {}
+        exact = query.wanted.exact
 
         async def load(image_ids: Sequence[str]) -> set[str]:
             records = await self._catalogue.records(query.owner, image_ids)
             seen.update(records)
-            return {image_id for image_id, record in records.items() if _passes(record, query.wanted)}
+            passing = (record for record in records.values() if record.state in EMBEDDED)
+            return {record.image_id for record in passing if exact or matches(query.wanted, record)}
 
         # one hit more than the page tells whether there is a next one
         ranked = await self._ranker.rank(query, active, request.limit + 1, load)
@@ -165,10 +167,6 @@ def _more(kept: RankedList[Query], position: int) -> bool:
     rest = kept.ranked.image_ids[position:]
     hidden = kept.copies.hidden if kept.copies is not None else ()
     return len(kept.ranked) >= DEPTH or any(image_id not in hidden for image_id in rest)
-
-
-def _passes(record: ImageRecord, wanted: SearchFilter) -> bool:
-    return record.state in EMBEDDED and (wanted.exact or matches(wanted, record))
 
 
 def _hits(ranked: Ranked, seen: dict[str, ImageRecord]) -> list[Hit]:

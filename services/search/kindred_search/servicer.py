@@ -61,7 +61,8 @@ class SearchServicer(search_pb2_grpc.SearchServiceServicer):
         return pb.FindReferencesResponse(references=[convert.reference_pb(reference) for reference in found])
 
     async def PutDerived(self, request: pb.PutDerivedRequest, context: Any) -> pb.PutDerivedResponse:
-        return pb.PutDerivedResponse(stale=await self._ingest.put_derived(convert.derived(request)))
+        _bound(len(request.images))
+        return pb.PutDerivedResponse(stale=await self._ingest.put_derived([convert.derived(i) for i in request.images]))
 
     async def PutFailure(self, request: pb.PutFailureRequest, context: Any) -> pb.PutFailureResponse:
         said = convert.failure(request.failure)

@@ -24,8 +24,8 @@ class SearchSettings(Settings):
     """Kept at once; a list of full depth is about 150 kB."""
     outbox_poll: timedelta = timedelta(seconds=1)
     projector_poll: timedelta = timedelta(seconds=2)
-    projector_coalesce: timedelta = timedelta(milliseconds=100)
+    projector_coalesce: timedelta = timedelta(milliseconds=20)
     """A single image is searchable about this long after its embedding has arrived."""
-    projector_interval: timedelta = timedelta(milliseconds=500)
+    projector_interval: timedelta = timedelta(seconds=1)
     """While many arrive, they are written this often: 8 of 25 ms of overhead an image were writes of two rows each."""
     reindex_drop_grace: timedelta = timedelta(seconds=30)

@@ -31,7 +31,7 @@ from kindred_kit.adapters.sql import open_engine
 from kindred_kit.adapters.sqlite_bus import SqliteBus
 from kindred_kit.errors import SpaceMismatch
 from kindred_kit.inference import open_inference
-from kindred_kit.memory import return_freed_memory
+from kindred_kit.memory import leave_out_of_collections, return_freed_memory
 from kindred_kit.models import ModelSet
 from kindred_kit.ports.blobs import BlobStore
 from kindred_kit.ports.bus import Bus
@@ -182,6 +182,7 @@ class Standalone:
         http = HttpServer(gateway.asgi, listeners)
         self._stack.push_async_callback(http.aclose)
         await http.start()
+        leave_out_of_collections()
         self._ownership.announce(url_of(self._listener) if self._listener is not None else "")
 
     def _check_space(self, searched: Collection | None, models: ModelSet) -> None:

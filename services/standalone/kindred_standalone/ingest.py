@@ -29,10 +29,9 @@ _LOOK_UP_BATCH = 256
 _ACCEPT_BATCH = 32
 _MAX_PENDING = 512
 _QUEUE = 64
-_POLL_S = 0.25
-_LAST_POLL_S = 0.05
-"""While this few wait that asking for their states costs nothing: a run ends when its last image is searchable."""
-_FEW = 16
+_POLL_S, _LAST_POLL_S = 0.5, 0.05
+_POLL_S_PER_IMAGE = 0.002
+"""The fewer wait, the less it costs to ask for their states, and the sooner a run ends after its last image."""
 _STALL_S = 300.0
 """Without one image finished in this time something is wrong, and waiting on would hide it."""
 _FULL_DISK_S, _LEAST_FREE_BYTES = 5.0, 1_000_000
@@ -209,7 +208,7 @@ class Indexer:
                 raise Unavailable(
                     f"{len(self._pending)} accepted images wait, and none was finished for {_STALL_S / 60:.0f} minutes"
                 )
-            await asyncio.sleep(_LAST_POLL_S if self._accepted_all and len(self._pending) <= _FEW else _POLL_S)
+            await asyncio.sleep(min(_POLL_S, max(_LAST_POLL_S, _POLL_S_PER_IMAGE * len(self._pending))))
 
     def _is_full(self) -> bool:
         return self._free_bytes is not None and self._free_bytes() < _LEAST_FREE_BYTES

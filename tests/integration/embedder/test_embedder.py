@@ -45,12 +45,12 @@ class Catalogue(search_pb2_grpc.SearchServiceServicer):
     """Remembers what the worker wrote."""
 
     def __init__(self) -> None:
-        self.derived: list[search_pb2.PutDerivedRequest] = []
+        self.derived: list[search_pb2.Derived] = []
         self.failures: list[search_pb2.PutFailureRequest] = []
 
     async def PutDerived(self, request: search_pb2.PutDerivedRequest, context: Any) -> search_pb2.PutDerivedResponse:
-        self.derived.append(request)
-        return search_pb2.PutDerivedResponse()
+        self.derived += request.images
+        return search_pb2.PutDerivedResponse(stale=[False] * len(request.images))
 
     async def PutFailure(self, request: search_pb2.PutFailureRequest, context: Any) -> search_pb2.PutFailureResponse:
         self.failures.append(request)
@@ -95,7 +95,7 @@ async def embedder(
 
 
 def vector(embedding: pb.Embedding) -> NDArray[np.float32]:
-    return np.array(embedding.values, np.float32)
+    return np.frombuffer(embedding.values, "<f4")
 
 
 async def test_text_and_image_meet_in_one_space(embedder: Any) -> None:
@@ -168,7 +168,7 @@ class WorkerBench:
         space = Space.of_profile(ModelSet.load(MODELS), "lite")
         images = ImageEmbedder(space.image, inference, ThreadPoolExecutor(1), EmbedderSettings().limits)
         stub: Any = search_pb2_grpc.SearchServiceStub(search)
-        self.worker = EmbedderWorker(space, images, blobs, stub, thumb_side_px=320)
+        self.worker = EmbedderWorker(space, images, blobs, stub, thumb_side_px=320, concurrency=4)
         self.photo = skimage_photo("chelsea.png")
         self.image_id = hashlib.sha256(self.photo).hexdigest()
 
@@ -188,7 +188,7 @@ async def test_the_worker_writes_embedding_labels_and_thumb(
     await bench.worker.handle(bench.event())
     [derived] = catalogue.derived
     assert (derived.image_id, derived.seq) == (bench.image_id, 7)
-    assert len(derived.embeddings[0].embedding.values) == 768
+    assert len(derived.embeddings[0].embedding.values) == 768 * 4
     assert derived.embeddings[0].view == "whole"
     assert derived.labels[0].label_set == "coco-80"
     assert derived.labels[0].detections[0].class_name == "cat"

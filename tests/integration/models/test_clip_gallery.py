@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from support.commands import write_photos
 from support.in_process import index, opened, search
 
@@ -57,17 +58,21 @@ async def labelled_hits(session: Session) -> list[dict[str, Any]]:
     pytest.fail("the photos were not labelled in a minute")
 
 
+def vector(embedding: pb.Embedding) -> NDArray[np.float32]:
+    return np.frombuffer(embedding.values, "<f4")
+
+
 async def embeddings_do_not_depend_on_their_neighbours(session: Session, photos: Path) -> None:
     texts = ["a dog", "a very long walk along the beach at sunset " * 20, "рыжий кот", "😀"]
     together = await session.node.embedder.EmbedText(pb.EmbedTextRequest(texts=texts))
     for row, text in enumerate(texts):
         alone = await session.node.embedder.EmbedText(pb.EmbedTextRequest(texts=[text]))
-        np.testing.assert_allclose(alone.embeddings[0].values, together.embeddings[row].values, atol=1e-5)
+        np.testing.assert_allclose(vector(alone.embeddings[0]), vector(together.embeddings[row]), atol=1e-5)
     requests = [pb.EmbedImageRequest(data=path.read_bytes()) for path in sorted(photos.iterdir())]
     at_once = await asyncio.gather(*(session.node.embedder.EmbedImage(request) for request in requests))
     for request, answer in zip(requests, at_once, strict=True):
         alone_image = await session.node.embedder.EmbedImage(request)
-        np.testing.assert_allclose(alone_image.embedding.values, answer.embedding.values, atol=1e-5)
+        np.testing.assert_allclose(vector(alone_image.embedding), vector(answer.embedding), atol=1e-5)
 
 
 async def test_without_weights_the_command_that_gets_them_is_named(clip_profile: ClipProfile, tmp_path: Path) -> None:

@@ -218,6 +218,13 @@ def test_two_pulls_at_once_fetch_the_file_once(store: ModelStore, publisher: Pub
     assert len(publisher.asked) == 6
 
 
+@pytest.mark.parametrize("mirror", ["ftp://127.0.0.1/", "mirror.example", "http://", "file:///etc"])
+def test_a_mirror_that_is_no_address(store: ModelStore, publisher: Publisher, mirror: str) -> None:
+    with pytest.raises(ModelDownloadFailed, match="is no"):
+        get(store, publisher, mirror=mirror)
+    assert not store.root.exists()
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -23,9 +23,9 @@ async def waiting(service: SearchService, request: pb.ListBacklogRequest) -> set
 
 
 async def put(service: SearchService, name: str, run: str = "", seq: int = 1, boxes: Any = (("dog", 0.5),)) -> bool:
-    request = pb.PutDerivedRequest(image_id=image_id(name), seq=seq, labels=[labels(boxes)])
+    request = pb.Derived(image_id=image_id(name), seq=seq, labels=[labels(boxes)])
     request.labels[0].run = run
-    return (await service.stub.PutDerived(request)).stale
+    return (await service.stub.PutDerived(pb.PutDerivedRequest(images=[request]))).stale[0]
 
 
 async def test_an_image_waits_until_its_labels_are_of_the_run(service: SearchService) -> None:
@@ -88,12 +88,12 @@ async def test_an_image_that_comes_back_has_labels_of_ingest(service: SearchServ
 
 async def test_a_detection_keeps_the_models_that_saw_it(service: SearchService) -> None:
     await service.add("a")
-    request = pb.PutDerivedRequest(image_id=image_id("a"), seq=1, labels=[labels([("dog", 0.9), ("car", 0.5)])])
+    request = pb.Derived(image_id=image_id("a"), seq=1, labels=[labels([("dog", 0.9), ("car", 0.5)])])
     run = request.labels[0]
     run.run, run.model_name, run.model_version = "det/1+other/2.0", "det+other", "1+2.0"
     run.detections[0].model, run.detections[0].source, run.detections[0].agreement = "det/1+other/2.0", "wbf", 2
     run.detections[1].model, run.detections[1].source = "other/2.0", "wbf"
-    await service.stub.PutDerived(request)
+    await service.stub.PutDerived(pb.PutDerivedRequest(images=[request]))
     dog, car = (await service.record("a")).labels
     assert (dog.model_name, dog.model_version, dog.detection.source, dog.detection.agreement) == (
         "det+other", "1+2.0", "wbf", 2,
@@ -105,9 +105,9 @@ async def test_runs_in_use(service: SearchService) -> None:
     for name in "abc":
         await service.add(name)
     await put(service, "a", FLIP)
-    other = pb.PutDerivedRequest(image_id=image_id("b"), seq=1, labels=[labels([])])
+    other = pb.Derived(image_id=image_id("b"), seq=1, labels=[labels([])])
     other.labels[0].label_set = "warehouse"
-    await service.stub.PutDerived(other)
+    await service.stub.PutDerived(pb.PutDerivedRequest(images=[other]))
     runs = await service.app.catalogue.read(labelling.runs_in_use)
     assert runs == {"coco-80": ["det/1", FLIP], "warehouse": ["det/1"]}
 

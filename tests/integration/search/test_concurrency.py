@@ -50,7 +50,9 @@ async def test_events_of_one_image_are_published_in_order(service: SearchService
 async def test_labels_of_a_newer_model_version_replace_the_old_ones(service: SearchService) -> None:
     await service.add("cat", boxes=[("dog", 0.9)])
     newer = labels([("car", 0.8)], model_version="2")
-    await service.stub.PutDerived(pb.PutDerivedRequest(image_id=image_id("cat"), seq=1, labels=[newer]))
+    await service.stub.PutDerived(
+        pb.PutDerivedRequest(images=[pb.Derived(image_id=image_id("cat"), seq=1, labels=[newer])])
+    )
     await service.settle()
     record = await service.record("cat")
     assert record is not None

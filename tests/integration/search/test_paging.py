@@ -26,8 +26,8 @@ async def fill(service: SearchService, count: int) -> list[str]:
     def derive_all(connection: object) -> None:
         for n, name in enumerate(names):
             values = unit(centre + 0.002 * (n + 1) * unit(rng.standard_normal(16)))
-            found = pb.PutDerivedRequest.ViewEmbedding(view="whole", space=SPACE, embedding=embedding(values))
-            put_derived(connection, derived(pb.PutDerivedRequest(image_id=image_id(name), seq=1, embeddings=[found])))  # type: ignore[arg-type]
+            found = pb.Derived.ViewEmbedding(view="whole", space=SPACE, embedding=embedding(values))
+            put_derived(connection, derived(pb.Derived(image_id=image_id(name), seq=1, embeddings=[found])))  # type: ignore[arg-type]
 
     await service.app.catalogue.write(derive_all)
     await service.settle()

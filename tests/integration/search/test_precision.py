@@ -28,9 +28,9 @@ def calibrate(service: SearchService, run: str, name: str = "c", **classes: dict
 
 
 async def relabel(service: SearchService, name: str, run: str, score: float) -> None:
-    request = pb.PutDerivedRequest(image_id=image_id(name), seq=1, labels=[labels([("dog", score)])])
+    request = pb.Derived(image_id=image_id(name), seq=1, labels=[labels([("dog", score)])])
     request.labels[0].run = run
-    await service.stub.PutDerived(request)
+    await service.stub.PutDerived(pb.PutDerivedRequest(images=[request]))
     await service.settle()
 
 

@@ -160,11 +160,11 @@ async def test_an_unknown_class_names_the_closest_ones(service: SearchService) -
 
 async def test_two_label_sets_side_by_side(service: SearchService) -> None:
     await service.add("both", boxes=[("dog", 0.9)])
-    own = pb.PutDerivedRequest(image_id=image_id("both"), seq=1)
+    own = pb.Derived(image_id=image_id("both"), seq=1)
     forklift = detector_pb2.Detection(class_id=0, class_name="Fork lift", score=0.8, source="single", agreement=1)
     forklift.box.CopyFrom(detector_pb2.Box(x_max=0.5, y_max=0.5))
     own.labels.add(label_set="warehouse", model_name="own", model_version="3", detections=[forklift])
-    assert not (await service.stub.PutDerived(own)).stale
+    assert not (await service.stub.PutDerived(pb.PutDerivedRequest(images=[own]))).stale[0]
     await service.settle()
     both = pb.Filter(labels_all=[label("dog"), pb.LabelTerm(label_set="warehouse", class_name="fork lift")])
     [hit] = (await service.search("both", filter=both)).hits

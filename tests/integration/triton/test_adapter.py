@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from prometheus_client import REGISTRY
+from support.paths import MODELS
 from support.tiny_models import DOUBLE, double_folder
 from support.triton_server import TritonServer, triton_server
 
@@ -116,6 +117,13 @@ async def test_detectors_that_the_server_does_not_have_are_left_out(
         kept, inference = await open_inference(stack, known, "lite", settings)
         assert set(kept.models) == (set(models.models) if there else set(known.models))
         assert await all_ready(inference, models.models) == there
+
+
+async def test_a_server_without_the_models_of_the_profile_is_named(server: TritonServer) -> None:
+    settings = InferenceSettings(inference="triton", triton_url=server.url)
+    async with AsyncExitStack() as stack:
+        with pytest.raises(Unavailable, match=r"has no clip_image, clip_text, yolov7; .* --profile clip"):
+            await open_inference(stack, ModelSet.load(MODELS), "clip", settings, must_answer=True)
 
 
 async def test_a_reload_under_load_fails_no_request(server: TritonServer, triton: TritonInference) -> None:

@@ -2,12 +2,13 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from kindred.datasets.v1 import datasets_pb2 as pb
-from kindred.embedder.v1 import embedder_pb2
 from kindred.search.v1 import search_pb2
 from kindred_datasets.orders import checked_order, digest_of
+from kindred_kit.embeddings import embedding_message
 from kindred_kit.errors import KindredError
 
 ID = "0" * 64
@@ -61,7 +62,7 @@ def test_bad_orders(spec: dict[str, Any], code: str, pointer: str) -> None:
 
 def test_the_same_text_is_the_same_order_whatever_its_floats() -> None:
     def order(value: float, text: str) -> str:
-        term = search_pb2.Term(embedding=embedder_pb2.Embedding(values=[value]), weight=1)
+        term = search_pb2.Term(embedding=embedding_message(np.array([value], np.float32)), weight=1)
         return digest_of(pb.DatasetSpec(query=pb.Query(terms=[term], text=text), size=3))
 
     assert order(0.1, "a dog") == order(0.1000001, "a dog")

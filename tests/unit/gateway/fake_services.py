@@ -9,6 +9,7 @@ import numpy as np
 from kindred.detector.v1 import detector_pb2, detector_pb2_grpc
 from kindred.embedder.v1 import embedder_pb2, embedder_pb2_grpc
 from kindred.search.v1 import search_pb2, search_pb2_grpc
+from kindred_kit.embeddings import embedding_message
 from kindred_kit.errors import CursorInvalid, ImageNotFound, PrecisionUnavailable, SpaceMismatch, UnknownLabel
 from kindred_kit.imaging import ImageLimits, RegionN, crop, decode
 from kindred_kit.ports.blobs import BlobStore
@@ -19,7 +20,7 @@ CLASSES = ("person", "dog", "cat")
 
 def _embedding(values: "np.ndarray[Any, Any]") -> embedder_pb2.Embedding:
     norm = float(np.linalg.norm(values)) or 1.0
-    return embedder_pb2.Embedding(values=(values / norm).astype(np.float32).tolist())
+    return embedding_message((values / norm).astype(np.float32))
 
 
 @dataclass

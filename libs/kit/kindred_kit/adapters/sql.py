@@ -10,8 +10,10 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, Engine, Insert, Table, create_engine, event
+from sqlalchemy import Connection, Engine, Insert, PoolProxiedConnection, Table, create_engine, event
 from sqlalchemy.dialects import postgresql, sqlite
+
+from kindred_kit.adapters.keyed_query import AnyConnection
 
 BUSY_TIMEOUT_MS = 30_000
 """How long a write waits for another process's (a backup, a second tool) before it fails."""
@@ -106,10 +108,13 @@ class Database:
         # SQLite has one writer at a time: waiting here is fair and costs nothing, waiting in its busy handler sleeps
         writers = 1 if engine.dialect.name == "sqlite" else THREADS
         self._writers = ThreadPoolExecutor(writers, thread_name_prefix="sql-write")
+        self._direct: PoolProxiedConnection | None = None
 
     async def open(self) -> None:
         """Bring the schema up to date."""
         await asyncio.get_running_loop().run_in_executor(self._writers, upgrade, self._engine, self._migrations)
+        if self._engine.dialect.name == "sqlite":
+            self._direct = self._engine.raw_connection()
 
     async def read(self, function: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `function(connection, …)` in a read transaction."""
@@ -119,6 +124,19 @@ class Database:
                 return function(connection, *args, **kwargs)
 
         return await asyncio.get_running_loop().run_in_executor(self._readers, run)
+
+    async def read_few(
+        self, function: Callable[Concatenate[AnyConnection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run a function of KeyedQuery for a page of rows, each of its queries a view of its own.
+
+        SQLite answers in the caller's thread: to hand .2 ms of work to another one and back takes twice that, and most
+        of it would hold the interpreter's lock there too. A database across the network is waited for in a thread.
+        """
+        if self._direct is None:
+            return await self.read(function, *args, **kwargs)
+        driver: Any = self._direct.driver_connection
+        return function(driver, *args, **kwargs)
 
     async def write(self, function: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `function(connection, …)` in a write transaction; durable when this returns."""
@@ -131,5 +149,8 @@ class Database:
 
     async def aclose(self) -> None:
         """Wait for what runs."""
+        if self._direct is not None:
+            self._direct.close()
+            self._direct = None
         await asyncio.to_thread(self._readers.shutdown)
         await asyncio.to_thread(self._writers.shutdown)

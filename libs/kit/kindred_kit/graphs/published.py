@@ -61,7 +61,7 @@ def read(path: Path) -> onnx.ModelProto:
         if opset_of(model) < _LEAST_OPSET:
             model = version_converter.convert_version(model, _LEAST_OPSET)
         model.ir_version = max(model.ir_version, IR_VERSION)  # before 4 every weight had to be an input too
-        model = compose.add_prefix(model, _PREFIX)
+        model = compose.add_prefix(model, _PREFIX, inplace=True)
         return shape_inference.infer_shapes(model, data_prop=True)
     except Exception as error:  # the library's C++ parts raise what they like
         raise ModelInvalid(f"{path.name} can't be read as a graph: {error}") from error
@@ -91,11 +91,12 @@ def constants_of(model: onnx.ModelProto) -> Mapping[str, NDArray[Any]]:
     return _Arrays(found)
 
 
-def fix_side(model: onnx.ModelProto, name: str, axis: int, size: int) -> onnx.ModelProto:
-    """With one open side of an input set, and all shapes inferred anew."""
+def fix_sides(model: onnx.ModelProto, name: str, sides: Mapping[int, int]) -> onnx.ModelProto:
+    """With open sides of an input set (axis -> size), and all shapes inferred anew."""
     for value in model.graph.input:
         if value.name == name:
-            value.type.tensor_type.shape.dim[axis].dim_value = size
+            for axis, size in sides.items():
+                value.type.tensor_type.shape.dim[axis].dim_value = size
     del model.graph.value_info[:]
     for value in model.graph.output:
         for side in value.type.tensor_type.shape.dim:

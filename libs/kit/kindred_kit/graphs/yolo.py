@@ -13,7 +13,7 @@ from onnx import TensorProto
 
 from kindred_kit.graphs.builder import GraphBuilder
 from kindred_kit.graphs.nms import DETECTIONS, Candidates, Engine, add_nms
-from kindred_kit.graphs.pixels import add_pixels, image_input_of
+from kindred_kit.graphs.pixels import add_pixels, image_input_of, with_size
 from kindred_kit.graphs.published import BATCH, keep_outputs, open_batch
 from kindred_kit.graphs.wrapping import Wrapping
 from kindred_kit.graphs.yolo_heads import ANCHORS, BEFORE_CLASSES, Heads, find_heads
@@ -26,6 +26,7 @@ CANDIDATES = 1_000
 def yolo(model: onnx.ModelProto, manifest: ModelManifest, preparation: Preparation, engine: Engine) -> onnx.ModelProto:
     """Raises ModelInvalid where the file has no YOLOv7 head of this manifest's size and classes."""
     frame, classes = manifest.boxes_input, len(manifest.classes)
+    model = with_size(model, frame)
     heads = find_heads(model, frame, classes, preparation)
     keep_outputs(model, {value.name for value in heads.outputs})
     published = image_input_of(model)

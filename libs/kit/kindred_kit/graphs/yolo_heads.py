@@ -45,31 +45,41 @@ def find_heads(model: onnx.ModelProto, frame: ImageInput, classes: int, preparat
     rows = sum(ANCHORS * height * width for height, width in cells)
     if rows < _LEAST_ROWS:
         raise ModelInvalid(f"{frame.width} x {frame.height} px make {rows} anchors; there are at least {_LEAST_ROWS}")
-    decoded = [value for value in outputs if len(value.shape) == 3 and set(value.shape[1:]) <= {rows, columns, None}]
-    if len(decoded) == 1 and set(decoded[0].shape[1:]) & {rows, columns}:
-        first = decoded[0].shape[1] == columns or decoded[0].shape[2] == rows
-        return Heads(decoded, rows, columns, is_decoded=True, columns_first=first)
-    scales = [_scale(outputs, height, width, columns) for height, width in cells]
-    if all(scales) and len({scale.layout for scale in scales if scale}) == 1:
-        if len(preparation.anchors) != len(preparation.strides):
-            raise ModelInvalid(
-                "the file's heads are not decoded; model.yaml has to list prepare.anchors, a row a stride"
-            )
-        found = [scale for scale in scales if scale]
-        activated = {_is_activated(model, scale.value.name) for scale in found}
-        if len(activated) == 1:
-            return Heads(
-                [scale.value for scale in found],
-                rows,
-                columns,
-                splits=[scale.split(columns) for scale in found] if found[0].is_flat else (),
-                order=_ORDERS[found[0].layout],
-                is_activated=activated.pop(),
-            )
+    heads = _decoded(outputs, rows, columns) or _raw(model, outputs, cells, rows, columns)
+    if heads is not None and not heads.is_decoded and len(preparation.anchors) != len(preparation.strides):
+        raise ModelInvalid("the file's heads are not decoded; model.yaml has to list prepare.anchors, a row a stride")
+    if heads is not None:
+        return heads
     inside = " (it seems to suppress boxes itself; export it without NMS)" if _has_nms(model) else ""
     raise ModelInvalid(
         f"a YOLOv7 of {classes} classes at {frame.width} x {frame.height} px gives [n, {rows}, {columns}], or for each "
         f"of {len(cells)} scales [n, 3, h, w, {columns}]; the file has {listed(outputs)}{inside}"
+    )
+
+
+def _decoded(outputs: Sequence[Value], rows: int, columns: int) -> Heads | None:
+    found = [value for value in outputs if len(value.shape) == 3 and set(value.shape[1:]) <= {rows, columns, None}]
+    if len(found) != 1 or not set(found[0].shape[1:]) & {rows, columns}:
+        return None
+    columns_first = found[0].shape[1] == columns or found[0].shape[2] == rows
+    return Heads(found, rows, columns, is_decoded=True, columns_first=columns_first)
+
+
+def _raw(
+    model: onnx.ModelProto, outputs: Sequence[Value], cells: Sequence[tuple[int, int]], rows: int, columns: int
+) -> Heads | None:
+    scales = [scale for height, width in cells if (scale := _scale(outputs, height, width, columns)) is not None]
+    layouts = {scale.layout for scale in scales}
+    activated = {_is_activated(model, scale.value.name) for scale in scales}
+    if len(scales) != len(cells) or len(layouts) != 1 or len(activated) != 1:
+        return None
+    return Heads(
+        [scale.value for scale in scales],
+        rows,
+        columns,
+        splits=[scale.split(columns) for scale in scales] if scales[0].is_flat else (),
+        order=_ORDERS[scales[0].layout],
+        is_activated=activated.pop(),
     )
 
 

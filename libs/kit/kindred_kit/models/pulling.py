@@ -41,17 +41,19 @@ def pull(store: ModelStore, source: Source, mirror: str, report: Report, first_w
 
     Raises ModelDownloadFailed (the address does not answer; what came is kept), ModelFileRefused (nothing is kept).
     """
+    url = source.url(mirror)
+    host = _host_of(url)
     with store.locked(source.sha256):
         if store.source_path(source).is_file():
             return
         part = store.part_path(source)
         part.parent.mkdir(parents=True, exist_ok=True)
-        _fetch(source, source.url(mirror), part, report, first_wait)
+        _fetch(source, url, part, report, first_wait)
         found = file_sha256(part)
         if found != source.sha256:
             part.unlink()
             raise ModelFileRefused(
-                f"{httpx.URL(source.url(mirror)).host} answered another file than the pinned {source.file_name}: "
+                f"{host} answered another file than the pinned {source.file_name}: "
                 f"SHA-256 {found} instead of {source.sha256}; nothing of it was kept"
             )
         part.replace(store.source_path(source))
@@ -195,6 +197,16 @@ def _refuse_status(answer: httpx.Response, source: Source) -> None:
     if answer.status_code in _RETRIED:
         raise _Again(f"it answers {said}")
     raise ModelDownloadFailed(f"{answer.url.host} does not give {source.path}: it answers {said}")
+
+
+def _host_of(url: str) -> str:
+    try:
+        parsed = httpx.URL(url)
+    except httpx.InvalidURL as error:
+        raise ModelDownloadFailed(f"{url[:200]} is no address: {error}") from error
+    if parsed.scheme not in {"http", "https"} or not parsed.host:
+        raise ModelDownloadFailed(f"{url[:200]} is no http or https address")
+    return parsed.host
 
 
 def _size(path: Path) -> int:

@@ -14,6 +14,7 @@ from kindred_gateway.routes.parameters import refuse_unknown_parameters
 from kindred_gateway.routes.search import region_field
 from kindred_gateway.schemas import EmbedAnswer
 from kindred_kit.context import current_request_id
+from kindred_kit.embeddings import embedding_vector
 
 router = APIRouter(tags=["models"])
 
@@ -44,7 +45,7 @@ async def embed(request: Request, parts: PartsDep) -> Response:
 
 
 def _answer(embeddings: Sequence[embedder_pb2.Embedding], space: str, model: str) -> Response:
-    vectors = [list(embedding.values) for embedding in embeddings]
+    vectors = [embedding_vector(embedding).tolist() for embedding in embeddings]
     return json_answer(
         {
             "id": current_request_id(),

@@ -6,7 +6,7 @@ Content is shared, claims are not: the same bytes of a second owner add a claim 
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
 
 from kindred.events.v1 import events_pb2
 from kindred_kit.adapters.file_references import referenced_path, still_holds
@@ -19,6 +19,11 @@ from kindred_search.domain import EMBEDDED, Accepted, NewImage, State, Visibilit
 _ABOUT_THE_FILE = {"image_missing", "image_changed"}
 """Failures of where the bytes were, not of the bytes: another acceptance may well succeed."""
 
+# run for every image: putting a statement together costs more than SQLite needs to run it
+_CURRENT = select(images).where(images.c.image_id == bindparam("wanted_id")).with_for_update()
+_CLAIMS = select(claims).where(claims.c.image_id == bindparam("wanted_id"))
+_INSERT_IMAGE, _INSERT_OUTBOX = insert(images), insert(outbox)
+
 
 def accept(connection: Connection, owner: str, new: Sequence[NewImage], request_id: str, now_ms: int) -> list[Accepted]:
     """Accept all of `new` or, on an error, none; an image that is in it twice is known the second time."""
@@ -27,12 +32,12 @@ def accept(connection: Connection, owner: str, new: Sequence[NewImage], request_
 
 def _accept_one(connection: Connection, owner: str, image: NewImage, request_id: str, now_ms: int) -> Accepted:
     of_image = images.c.image_id == image.image_id
-    row = connection.execute(select(images).where(of_image).with_for_update()).one_or_none()
-    said = connection.execute(select(claims).where(claims.c.image_id == image.image_id)).all()
+    row = connection.execute(_CURRENT, {"wanted_id": image.image_id}).one_or_none()
+    said = connection.execute(_CLAIMS, {"wanted_id": image.image_id}).all()
     seen_before = row is not None and any(c.owner == owner or c.visibility == Visibility.PUBLIC for c in said)
     if row is None:
         values = _first_life(image, now_ms)
-        connection.execute(insert(images), values)
+        connection.execute(_INSERT_IMAGE, values)
     elif row.deleted_at_ms is not None:
         values = _next_life(row, image, now_ms)
         connection.execute(update(images).where(of_image).values(values))
@@ -52,7 +57,7 @@ def _accept_one(connection: Connection, owner: str, image: NewImage, request_id:
     seq = int(values.get("seq", row.seq if row else 1))
     if row is None or seq != row.seq:  # whoever issues a seq publishes it
         ingested = events_pb2.ImageEvent.KIND_INGESTED
-        connection.execute(insert(outbox), outbox_row(ingested, image.image_id, seq, place, request_id, now_ms))
+        connection.execute(_INSERT_OUTBOX, outbox_row(ingested, image.image_id, seq, place, request_id, now_ms))
     return Accepted(image.image_id, created=not seen_before, seq=seq, state=state)
 
 

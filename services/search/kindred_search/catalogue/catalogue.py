@@ -11,6 +11,9 @@ from kindred_search.catalogue import accepting, deleting, deriving, reading
 from kindred_search.catalogue.engine import MIGRATIONS
 from kindred_search.domain import Accepted, Derived, Failure, ImageRecord, NewImage
 
+_FEW = 128
+"""The longest page and some to spare."""
+
 
 class Catalogue(Database):
     """Functions of this package by `read(function, *arguments)` and `write(...)`; the common ones by name."""
@@ -24,8 +27,8 @@ class Catalogue(Database):
     async def remove_claims(self, owner: str, image_ids: Sequence[str]) -> list[str]:
         return await self.write(deleting.remove_claims, owner, image_ids, current_request_id(), now_ms())
 
-    async def put_derived(self, derived: Derived) -> bool:
-        return await self.write(deriving.put_derived, derived)
+    async def put_derived(self, derived: Sequence[Derived]) -> list[bool]:
+        return await self.write(deriving.put_all_derived, derived)
 
     async def put_failure(self, image_id: str, seq: int, failure: Failure) -> bool:
         return await self.write(deriving.put_failure, image_id, seq, failure)
@@ -33,4 +36,5 @@ class Catalogue(Database):
     async def records(
         self, owner: str, image_ids: Sequence[str], *, with_labels: bool = True
     ) -> dict[str, ImageRecord]:
-        return await self.read(reading.records, owner, image_ids, with_labels=with_labels)
+        read = self.read_few if len(image_ids) <= _FEW else self.read
+        return await read(reading.records, owner, image_ids, with_labels=with_labels)

@@ -1,5 +1,6 @@
 """What workers found out about an image. Late news (another seq than the record's) change nothing."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, select, update
@@ -11,7 +12,16 @@ from kindred_search.catalogue.labelling import replace_labels
 from kindred_search.catalogue.tables import embeddings, images
 from kindred_search.domain import EMBEDDED, WHOLE, Derived, Failure, State, ViewEmbedding
 
-_CURRENT = select(images).where(images.c.image_id == bindparam("wanted_id")).with_for_update()
+# run for every image: putting a statement together costs more than SQLite needs to run it
+_OF_IMAGE = images.c.image_id == bindparam("wanted_id")
+_CURRENT = select(images).where(_OF_IMAGE).with_for_update()
+_NOTED = ("row_version", "thumb_key", "state", "failure_code", "failure_detail")
+_NOTE = update(images).where(_OF_IMAGE).values({name: bindparam(name) for name in _NOTED})
+
+
+def put_all_derived(connection: Connection, derived: Sequence[Derived]) -> list[bool]:
+    """Write what was found out about each; returns for each whether the news was stale."""
+    return [put_derived(connection, one) for one in derived]
 
 
 def put_derived(connection: Connection, derived: Derived) -> bool:
@@ -28,12 +38,11 @@ def put_derived(connection: Connection, derived: Derived) -> bool:
             ensure_collection(connection, found.space, found.view, len(found.vector))
     for run in derived.labels:
         replace_labels(connection, derived.image_id, derived.seq, run)
-    values: dict[str, Any] = {"row_version": row.row_version + 1}
-    if derived.thumb_key:
-        values["thumb_key"] = derived.thumb_key
+    noted = {name: getattr(row, name) for name in _NOTED}
+    noted.update(row_version=row.row_version + 1, thumb_key=derived.thumb_key or row.thumb_key)
     if row.state not in EMBEDDED and any(found.view == WHOLE for found in derived.embeddings):
-        values.update(state=int(State.DERIVED), failure_code=None, failure_detail=None)
-    connection.execute(update(images).where(images.c.image_id == derived.image_id).values(values))
+        noted.update(state=int(State.DERIVED), failure_code=None, failure_detail=None)
+    connection.execute(_NOTE, {"wanted_id": derived.image_id, **noted})
     return False
 
 

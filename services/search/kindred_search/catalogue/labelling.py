@@ -11,6 +11,7 @@ from kindred_search.domain import LabelRun
 _DELETE = delete(detections).where(
     detections.c.image_id == bindparam("of_image"), detections.c.label_set == bindparam("of_set")
 )
+_INSERT = insert(detections)
 _ASKED = select(label_runs.c.asked).where(
     label_runs.c.image_id == bindparam("of_image"),
     label_runs.c.label_set == bindparam("of_set"),
@@ -28,7 +29,7 @@ def replace_labels(connection: Connection, image_id: str, seq: int, run: LabelRu
     connection.execute(_DELETE, {"of_image": image_id, "of_set": run.label_set})
     if run.detections:
         found_rows = [rows.detection_values(image_id, n, found) for n, found in enumerate(run.detections)]
-        connection.execute(insert(detections), found_rows)
+        connection.execute(_INSERT, found_rows)
     values = {"image_id": image_id, "label_set": run.label_set, "run": run.run, "asked": run.asked, "seq": seq}
     upsert(connection, label_runs, [values])
 

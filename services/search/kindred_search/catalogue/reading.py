@@ -21,6 +21,7 @@ from sqlalchemy import (
 )
 
 from kindred_kit.adapters.file_references import still_holds
+from kindred_kit.adapters.keyed_query import AnyConnection, KeyedQuery
 from kindred_search.catalogue import rows
 from kindred_search.catalogue.tables import claims, detections, embeddings, file_references, images, outbox
 from kindred_search.domain import (
@@ -48,12 +49,7 @@ def _records_query() -> Select[*tuple[Any, ...]]:
     """Images `ids` with each claim that `reader` sees: its own first, then the oldest, as access.tokens chooses."""
     reader: BindParameter[str] = bindparam("reader")
     return (
-        select(
-            *images.c["image_id", "width", "height", "format", "byte_size", "origin", "taken_at"],
-            images.c.created_at_ms.label("ingested_at_ms"),
-            *images.c["state", "failure_code", "failure_detail", "blob_key", "thumb_key"],
-            *[column for column in claims.c if column.name not in {"image_id", "created_at_ms"}],
-        )
+        select(*images.c[rows.IMAGE_COLUMNS], *claims.c[rows.CLAIM_COLUMNS])
         .join(claims, claims.c.image_id == images.c.image_id)
         .where(images.c.image_id.in_(bindparam("ids", expanding=True)))
         .where(images.c.deleted_at_ms.is_(None), visible_claim(reader))
@@ -61,12 +57,12 @@ def _records_query() -> Select[*tuple[Any, ...]]:
     )
 
 
-# every search page runs these two: putting a statement together costs more than SQLite needs to run it
-_RECORDS = _records_query()
-_LABELS = (
-    select(detections)
+_RECORDS = KeyedQuery(_records_query(), "ids")
+_LABELS = KeyedQuery(
+    select(*detections.c[rows.DETECTION_COLUMNS])
     .where(detections.c.image_id.in_(bindparam("ids", expanding=True)))
-    .order_by(detections.c.image_id, detections.c.label_set, detections.c.ordinal)
+    .order_by(detections.c.image_id, detections.c.label_set, detections.c.ordinal),
+    "ids",
 )
 
 
@@ -78,25 +74,25 @@ def visible_image(owner: str) -> ColumnElement[bool]:
 
 
 def records(
-    connection: Connection, owner: str, image_ids: Sequence[str], *, with_labels: bool
+    connection: AnyConnection, owner: str, image_ids: Sequence[str], *, with_labels: bool
 ) -> dict[str, ImageRecord]:
     """The images among these that `owner` may see. Two queries for each 500 ids."""
     found: dict[str, ImageRecord] = {}
     for chunk in _chunks(image_ids):
-        matches = connection.execute(_RECORDS, {"ids": chunk, "reader": owner}).all()
-        labels = labels_of(connection, [row.image_id for row in matches]) if with_labels else {}
-        for row in matches:
-            if row.image_id not in found:
-                found[row.image_id] = rows.record(row, owner, labels)
+        matches = _RECORDS.fetch(connection, chunk, reader=owner)
+        first = {row[0]: row for row in reversed(matches)}  # of an image's claims the one that comes first
+        labels = labels_of(connection, list(first)) if with_labels else {}
+        found |= {image_id: rows.record(row, owner, labels) for image_id, row in first.items()}
     return found
 
 
-def labels_of(connection: Connection, image_ids: Sequence[str]) -> dict[str, list[Detection]]:
+def labels_of(connection: AnyConnection, image_ids: Sequence[str]) -> dict[str, list[Detection]]:
     """Detections of each image, in the order in which the detector gave them (best first)."""
     found: dict[str, list[Detection]] = defaultdict(list)
     for chunk in _chunks(image_ids):
-        for row in connection.execute(_LABELS, {"ids": chunk}):
-            found[row.image_id].append(rows.detection(row))
+        for row in _LABELS.fetch(connection, chunk):
+            image_id, detection = rows.detection(row)
+            found[image_id].append(detection)
     return found
 
 
@@ -105,7 +101,9 @@ def states(connection: Connection, owner: str, image_ids: Sequence[str]) -> dict
     for chunk in _chunks(image_ids):
         columns = images.c["image_id", "state", "failure_code", "failure_detail"]
         for row in connection.execute(select(*columns).where(images.c.image_id.in_(chunk), visible_image(owner))):
-            found[row.image_id] = ImageState(row.image_id, State(row.state), rows.failure(row))
+            found[row.image_id] = ImageState(
+                row.image_id, State(row.state), rows.failure(row.failure_code, row.failure_detail)
+            )
     return found
 
 
@@ -131,7 +129,7 @@ def references(connection: Connection, owner: str, blob_keys: Sequence[str]) -> 
             if row.now_at != row.blob_key and not still_holds(row.now_at, row.now_size, row.now_ns):
                 continue
             place = (row.blob_key, row.image_id, row.byte_size, row.mtime_ns)
-            found.append(Reference(*place, State(row.state), rows.failure(row)))
+            found.append(Reference(*place, State(row.state), rows.failure(row.failure_code, row.failure_detail)))
     return found
 
 

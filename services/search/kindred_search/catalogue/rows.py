@@ -1,6 +1,6 @@
 """Database rows become dataclasses here, and nowhere else."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,21 +24,21 @@ def decode_vector(blob: bytes) -> NDArray[np.float32]:
     return vector / np.float32(norm) if norm else vector
 
 
-def failure(row: Row[*tuple[Any, ...]]) -> Failure | None:
-    return Failure(row.failure_code, row.failure_detail or "") if row.failure_code else None
+# Every search page builds these from rows: by place it takes a third of the time that names take.
+RIGHTS_COLUMNS = ("license", "license_url", "creator", "credit", "copyright_notice", "source_url", "attribution")
+CLAIM_COLUMNS = ("owner", "visibility", "source", "file_name", *RIGHTS_COLUMNS)
+IMAGE_COLUMNS = (
+    *("image_id", "width", "height", "format", "byte_size", "origin", "taken_at", "created_at_ms"),
+    *("blob_key", "thumb_key", "state", "failure_code", "failure_detail"),
+)
+DETECTION_COLUMNS = (
+    *("image_id", "label_set", "model_name", "model_version", "class_id", "class_name", "score"),
+    *("x_min", "y_min", "x_max", "y_max", "source", "agreement"),
+)
 
 
-def claim(row: Row[*tuple[Any, ...]]) -> Claim:
-    rights = Rights(
-        license=row.license,
-        license_url=row.license_url,
-        creator=row.creator,
-        credit=row.credit,
-        copyright_notice=row.copyright_notice,
-        source_url=row.source_url,
-        attribution=row.attribution,
-    )
-    return Claim(rights, Visibility(row.visibility), row.source, row.file_name)
+def failure(code: str | None, detail: str | None) -> Failure | None:
+    return Failure(code, detail or "") if code else None
 
 
 def claim_values(owner: str, image_id: str, said: Claim, now_ms: int) -> dict[str, Any]:
@@ -60,18 +60,11 @@ def claim_values(owner: str, image_id: str, said: Claim, now_ms: int) -> dict[st
     }
 
 
-def detection(row: Row[Any]) -> Detection:
-    return Detection(
-        label_set=row.label_set,
-        model_name=row.model_name,
-        model_version=row.model_version,
-        class_id=row.class_id,
-        class_name=row.class_name,
-        score=row.score,
-        box=(row.x_min, row.y_min, row.x_max, row.y_max),
-        source=row.source,
-        agreement=row.agreement,
-    )
+def detection(row: Sequence[Any]) -> tuple[str, Detection]:
+    """A row of DETECTION_COLUMNS: the image's id and what was found."""
+    image_id, label_set, name, version, class_id, class_name, score, x_min, y_min, x_max, y_max, source, agreement = row
+    box = (x_min, y_min, x_max, y_max)
+    return image_id, Detection(label_set, name, version, class_id, class_name, score, box, source, agreement)
 
 
 def detection_values(image_id: str, ordinal: int, found: Detection) -> dict[str, Any]:
@@ -95,24 +88,26 @@ def detection_values(image_id: str, ordinal: int, found: Detection) -> dict[str,
     }
 
 
-def record(row: Row[*tuple[Any, ...]], owner: str, labels: Mapping[str, list[Detection]]) -> ImageRecord:
-    """A row of images joined with the claim that `owner` sees."""
+def record(row: Sequence[Any], owner: str, labels: Mapping[str, list[Detection]]) -> ImageRecord:
+    """A row of IMAGE_COLUMNS joined with CLAIM_COLUMNS of the claim that `owner` sees."""
+    image_id, width, height, form, byte_size, origin, taken_at, ingested_at_ms, blob_key, thumb_key, *rest = row
+    state, code, detail, claimant, visibility, source, file_name, *rights = rest
     return ImageRecord(
-        image_id=row.image_id,
-        width=row.width,
-        height=row.height,
-        format=row.format,
-        byte_size=row.byte_size,
-        origin=row.origin,
-        taken_at=row.taken_at,
-        ingested_at_ms=row.ingested_at_ms,
-        state=State(row.state),
-        failure=failure(row),
-        claim=claim(row),
-        own=row.owner == owner,
-        blob_key=row.blob_key,
-        thumb_key=row.thumb_key,
-        labels=tuple(labels.get(row.image_id, ())),
+        image_id,
+        width,
+        height,
+        form,
+        byte_size,
+        origin,
+        taken_at,
+        ingested_at_ms,
+        State(state),
+        failure(code, detail),
+        Claim(Rights(*rights), Visibility(visibility), source, file_name),
+        claimant == owner,
+        blob_key,
+        thumb_key,
+        tuple(labels.get(image_id, ())),
     )
 
 

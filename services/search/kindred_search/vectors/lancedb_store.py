@@ -266,8 +266,8 @@ def _checked(collection: str) -> str:
 
 
 def _hits(found: Any) -> list[IndexHit]:
-    scores = np.clip(1.0 - found["_distance"].to_numpy(), -1.0, 1.0)
-    return [IndexHit(i, float(s)) for i, s in zip(found["image_id"].to_pylist(), scores, strict=True)]
+    both = zip(found["image_id"].to_pylist(), found["_distance"].to_pylist(), strict=True)
+    return [IndexHit(image_id, max(-1.0, min(1.0, 1.0 - distance))) for image_id, distance in both]
 
 
 def _columns(rows: Sequence[Row]) -> dict[str, Any]:

@@ -121,6 +121,32 @@ def test_a_network_exported_for_one_image_takes_more_and_decodes_as_its_own_code
         np.testing.assert_allclose(raw, own, atol=1e-4)
 
 
+def test_a_network_of_any_size_gets_the_manifests(tmp_path: Path) -> None:
+    found = []
+    for any_size in (False, True):
+        folder = tmp_path / str(any_size)
+        folder.mkdir()
+        manifest = prepared(folder, network_file(decodes=False, opset=17, any_size=any_size))
+        make_ready(manifest)
+        pixels = np.random.default_rng(2).integers(0, 256, (1, PX, PX, 3)).astype(np.uint8)
+        found.append(session(manifest.onnx_path).run(["boxes", "scores", "classes"], {"image": pixels}))
+    for fixed, free in zip(*found, strict=True):
+        np.testing.assert_allclose(fixed, free, atol=1e-5)
+
+
+def test_int8_weights_of_convolutions(tmp_path: Path) -> None:
+    """Random heads turn on the last digit; that scores are of the same size shows that scales sit on the right axis."""
+    manifest = prepared(tmp_path, network_file(decodes=False, opset=17))
+    pixels = np.random.default_rng(2).integers(0, 256, (2, PX, PX, 3)).astype(np.uint8)
+    scores, sizes = [], []
+    for precision in ("fp32", "int8"):
+        write_graph(manifest, tmp_path / "graph.onnx", precision=precision)
+        sizes.append((tmp_path / "graph.onnx").stat().st_size)
+        scores.append(session(tmp_path / "graph.onnx").run(["scores"], {"image": pixels})[0])
+    assert np.abs(scores[0][:, :100] - scores[1][:, :100]).max() < 0.02
+    assert sizes[1] < 0.7 * sizes[0]
+
+
 @pytest.mark.parametrize(("height", "width"), [(480, 640), (1080, 1920), (333, 517), (4000, 1), (1, 4000), (90, 60)])
 def test_boxes_come_back_through_the_letterbox_within_half_a_pixel(tmp_path: Path, height: int, width: int) -> None:
     random = np.random.default_rng(height)

@@ -25,35 +25,33 @@ _sym_db = _symbol_database.Default()
 from kindred.detector.v1 import detector_pb2 as kindred_dot_detector_dot_v1_dot_detector__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"kindred/embedder/v1/embedder.proto\x12\x13kindred.embedder.v1\x1a\"kindred/detector/v1/detector.proto\"\x1f\n\tEmbedding\x12\x12\n\x06values\x18\x01 \x03(\x02\x42\x02\x10\x01\"4\n\x06Region\x12\t\n\x01x\x18\x01 \x01(\x02\x12\t\n\x01y\x18\x02 \x01(\x02\x12\t\n\x01w\x18\x03 \x01(\x02\x12\t\n\x01h\x18\x04 \x01(\x02\"!\n\x10\x45mbedTextRequest\x12\r\n\x05texts\x18\x01 \x03(\t\"\x81\x01\n\x11\x45mbedTextResponse\x12\x32\n\nembeddings\x18\x01 \x03(\x0b\x32\x1e.kindred.embedder.v1.Embedding\x12\r\n\x05space\x18\x02 \x01(\t\x12\x12\n\nmodel_name\x18\x03 \x01(\t\x12\x15\n\rmodel_version\x18\x04 \x01(\t\"m\n\x11\x45mbedImageRequest\x12\x0e\n\x04\x64\x61ta\x18\x01 \x01(\x0cH\x00\x12\x12\n\x08\x62lob_key\x18\x02 \x01(\tH\x00\x12+\n\x06region\x18\x03 \x01(\x0b\x32\x1b.kindred.embedder.v1.RegionB\x07\n\x05image\"\xd4\x01\n\x12\x45mbedImageResponse\x12\x31\n\tembedding\x18\x01 \x01(\x0b\x32\x1e.kindred.embedder.v1.Embedding\x12\r\n\x05space\x18\x02 \x01(\t\x12\x12\n\nmodel_name\x18\x03 \x01(\t\x12\x15\n\rmodel_version\x18\x04 \x01(\t\x12\x32\n\ndetections\x18\x05 \x03(\x0b\x32\x1e.kindred.detector.v1.Detection\x12\r\n\x05width\x18\x06 \x01(\x05\x12\x0e\n\x06height\x18\x07 \x01(\x05\"\x10\n\x0eGetInfoRequest\"\x99\x01\n\x0fGetInfoResponse\x12\r\n\x05space\x18\x01 \x01(\t\x12\x11\n\tdimension\x18\x02 \x01(\x05\x12\x0f\n\x07profile\x18\x03 \x01(\t\x12\x13\n\x0bimage_model\x18\x04 \x01(\t\x12\x12\n\ntext_model\x18\x05 \x01(\t\x12\x17\n\x0fmax_text_tokens\x18\x06 \x01(\x05\x12\x11\n\tlabel_set\x18\x07 \x01(\t\"\x15\n\x13\x45mbedBacklogRequest\"d\n\x14\x45mbedBacklogProgress\x12\x0c\n\x04\x64one\x18\x01 \x01(\x03\x12\r\n\x05total\x18\x02 \x01(\x03\x12\x0e\n\x06\x66\x61iled\x18\x03 \x01(\x03\x12\r\n\x05space\x18\x04 \x01(\t\x12\x10\n\x08\x66inished\x18\x05 \x01(\x08\x32\x89\x03\n\x0f\x45mbedderService\x12Z\n\tEmbedText\x12%.kindred.embedder.v1.EmbedTextRequest\x1a&.kindred.embedder.v1.EmbedTextResponse\x12]\n\nEmbedImage\x12&.kindred.embedder.v1.EmbedImageRequest\x1a\'.kindred.embedder.v1.EmbedImageResponse\x12T\n\x07GetInfo\x12#.kindred.embedder.v1.GetInfoRequest\x1a$.kindred.embedder.v1.GetInfoResponse\x12\x65\n\x0c\x45mbedBacklog\x12(.kindred.embedder.v1.EmbedBacklogRequest\x1a).kindred.embedder.v1.EmbedBacklogProgress0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"kindred/embedder/v1/embedder.proto\x12\x13kindred.embedder.v1\x1a\"kindred/detector/v1/detector.proto\"\x1b\n\tEmbedding\x12\x0e\n\x06values\x18\x01 \x01(\x0c\"4\n\x06Region\x12\t\n\x01x\x18\x01 \x01(\x02\x12\t\n\x01y\x18\x02 \x01(\x02\x12\t\n\x01w\x18\x03 \x01(\x02\x12\t\n\x01h\x18\x04 \x01(\x02\"!\n\x10\x45mbedTextRequest\x12\r\n\x05texts\x18\x01 \x03(\t\"\x81\x01\n\x11\x45mbedTextResponse\x12\x32\n\nembeddings\x18\x01 \x03(\x0b\x32\x1e.kindred.embedder.v1.Embedding\x12\r\n\x05space\x18\x02 \x01(\t\x12\x12\n\nmodel_name\x18\x03 \x01(\t\x12\x15\n\rmodel_version\x18\x04 \x01(\t\"m\n\x11\x45mbedImageRequest\x12\x0e\n\x04\x64\x61ta\x18\x01 \x01(\x0cH\x00\x12\x12\n\x08\x62lob_key\x18\x02 \x01(\tH\x00\x12+\n\x06region\x18\x03 \x01(\x0b\x32\x1b.kindred.embedder.v1.RegionB\x07\n\x05image\"\xd4\x01\n\x12\x45mbedImageResponse\x12\x31\n\tembedding\x18\x01 \x01(\x0b\x32\x1e.kindred.embedder.v1.Embedding\x12\r\n\x05space\x18\x02 \x01(\t\x12\x12\n\nmodel_name\x18\x03 \x01(\t\x12\x15\n\rmodel_version\x18\x04 \x01(\t\x12\x32\n\ndetections\x18\x05 \x03(\x0b\x32\x1e.kindred.detector.v1.Detection\x12\r\n\x05width\x18\x06 \x01(\x05\x12\x0e\n\x06height\x18\x07 \x01(\x05\"\x10\n\x0eGetInfoRequest\"\x99\x01\n\x0fGetInfoResponse\x12\r\n\x05space\x18\x01 \x01(\t\x12\x11\n\tdimension\x18\x02 \x01(\x05\x12\x0f\n\x07profile\x18\x03 \x01(\t\x12\x13\n\x0bimage_model\x18\x04 \x01(\t\x12\x12\n\ntext_model\x18\x05 \x01(\t\x12\x17\n\x0fmax_text_tokens\x18\x06 \x01(\x05\x12\x11\n\tlabel_set\x18\x07 \x01(\t\"\x15\n\x13\x45mbedBacklogRequest\"d\n\x14\x45mbedBacklogProgress\x12\x0c\n\x04\x64one\x18\x01 \x01(\x03\x12\r\n\x05total\x18\x02 \x01(\x03\x12\x0e\n\x06\x66\x61iled\x18\x03 \x01(\x03\x12\r\n\x05space\x18\x04 \x01(\t\x12\x10\n\x08\x66inished\x18\x05 \x01(\x08\x32\x89\x03\n\x0f\x45mbedderService\x12Z\n\tEmbedText\x12%.kindred.embedder.v1.EmbedTextRequest\x1a&.kindred.embedder.v1.EmbedTextResponse\x12]\n\nEmbedImage\x12&.kindred.embedder.v1.EmbedImageRequest\x1a\'.kindred.embedder.v1.EmbedImageResponse\x12T\n\x07GetInfo\x12#.kindred.embedder.v1.GetInfoRequest\x1a$.kindred.embedder.v1.GetInfoResponse\x12\x65\n\x0c\x45mbedBacklog\x12(.kindred.embedder.v1.EmbedBacklogRequest\x1a).kindred.embedder.v1.EmbedBacklogProgress0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'kindred.embedder.v1.embedder_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_EMBEDDING'].fields_by_name['values']._loaded_options = None
-  _globals['_EMBEDDING'].fields_by_name['values']._serialized_options = b'\020\001'
   _globals['_EMBEDDING']._serialized_start=95
-  _globals['_EMBEDDING']._serialized_end=126
-  _globals['_REGION']._serialized_start=128
-  _globals['_REGION']._serialized_end=180
-  _globals['_EMBEDTEXTREQUEST']._serialized_start=182
-  _globals['_EMBEDTEXTREQUEST']._serialized_end=215
-  _globals['_EMBEDTEXTRESPONSE']._serialized_start=218
-  _globals['_EMBEDTEXTRESPONSE']._serialized_end=347
-  _globals['_EMBEDIMAGEREQUEST']._serialized_start=349
-  _globals['_EMBEDIMAGEREQUEST']._serialized_end=458
-  _globals['_EMBEDIMAGERESPONSE']._serialized_start=461
-  _globals['_EMBEDIMAGERESPONSE']._serialized_end=673
-  _globals['_GETINFOREQUEST']._serialized_start=675
-  _globals['_GETINFOREQUEST']._serialized_end=691
-  _globals['_GETINFORESPONSE']._serialized_start=694
-  _globals['_GETINFORESPONSE']._serialized_end=847
-  _globals['_EMBEDBACKLOGREQUEST']._serialized_start=849
-  _globals['_EMBEDBACKLOGREQUEST']._serialized_end=870
-  _globals['_EMBEDBACKLOGPROGRESS']._serialized_start=872
-  _globals['_EMBEDBACKLOGPROGRESS']._serialized_end=972
-  _globals['_EMBEDDERSERVICE']._serialized_start=975
-  _globals['_EMBEDDERSERVICE']._serialized_end=1368
+  _globals['_EMBEDDING']._serialized_end=122
+  _globals['_REGION']._serialized_start=124
+  _globals['_REGION']._serialized_end=176
+  _globals['_EMBEDTEXTREQUEST']._serialized_start=178
+  _globals['_EMBEDTEXTREQUEST']._serialized_end=211
+  _globals['_EMBEDTEXTRESPONSE']._serialized_start=214
+  _globals['_EMBEDTEXTRESPONSE']._serialized_end=343
+  _globals['_EMBEDIMAGEREQUEST']._serialized_start=345
+  _globals['_EMBEDIMAGEREQUEST']._serialized_end=454
+  _globals['_EMBEDIMAGERESPONSE']._serialized_start=457
+  _globals['_EMBEDIMAGERESPONSE']._serialized_end=669
+  _globals['_GETINFOREQUEST']._serialized_start=671
+  _globals['_GETINFOREQUEST']._serialized_end=687
+  _globals['_GETINFORESPONSE']._serialized_start=690
+  _globals['_GETINFORESPONSE']._serialized_end=843
+  _globals['_EMBEDBACKLOGREQUEST']._serialized_start=845
+  _globals['_EMBEDBACKLOGREQUEST']._serialized_end=866
+  _globals['_EMBEDBACKLOGPROGRESS']._serialized_start=868
+  _globals['_EMBEDBACKLOGPROGRESS']._serialized_end=968
+  _globals['_EMBEDDERSERVICE']._serialized_start=971
+  _globals['_EMBEDDERSERVICE']._serialized_end=1364
 # @@protoc_insertion_point(module_scope)

@@ -419,7 +419,7 @@ class Failure(_message.Message):
 Global___Failure: _TypeAlias = Failure  # noqa: Y015
 
 @_typing.final
-class PutDerivedRequest(_message.Message):
+class Derived(_message.Message):
     """What a worker found out about an image. A seq lower than the catalogue's is ignored (stale)."""
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -495,21 +495,43 @@ class PutDerivedRequest(_message.Message):
     seq: _builtins.int
     thumb_key: _builtins.str
     @_builtins.property
-    def embeddings(self) -> _containers.RepeatedCompositeFieldContainer[Global___PutDerivedRequest.ViewEmbedding]: ...
+    def embeddings(self) -> _containers.RepeatedCompositeFieldContainer[Global___Derived.ViewEmbedding]: ...
     @_builtins.property
-    def labels(self) -> _containers.RepeatedCompositeFieldContainer[Global___PutDerivedRequest.Labels]: ...
+    def labels(self) -> _containers.RepeatedCompositeFieldContainer[Global___Derived.Labels]: ...
     def __init__(
         self,
         *,
         image_id: _builtins.str = ...,
         seq: _builtins.int = ...,
-        embeddings: _abc.Iterable[Global___PutDerivedRequest.ViewEmbedding] | None = ...,
-        labels: _abc.Iterable[Global___PutDerivedRequest.Labels] | None = ...,
+        embeddings: _abc.Iterable[Global___Derived.ViewEmbedding] | None = ...,
+        labels: _abc.Iterable[Global___Derived.Labels] | None = ...,
         thumb_key: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
     _ClearFieldArgType: _TypeAlias = _typing.Literal["embeddings", b"embeddings", "image_id", b"image_id", "labels", b"labels", "seq", b"seq", "thumb_key", b"thumb_key"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Derived: _TypeAlias = Derived  # noqa: Y015
+
+@_typing.final
+class PutDerivedRequest(_message.Message):
+    """All or, on an error, none. Together, since a transaction of eight images costs little more than one of a single one."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    IMAGES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def images(self) -> _containers.RepeatedCompositeFieldContainer[Global___Derived]: ...
+    def __init__(
+        self,
+        *,
+        images: _abc.Iterable[Global___Derived] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["images", b"images"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -520,11 +542,14 @@ class PutDerivedResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     STALE_FIELD_NUMBER: _builtins.int
-    stale: _builtins.bool
+    @_builtins.property
+    def stale(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bool]:
+        """in the order of the request"""
+
     def __init__(
         self,
         *,
-        stale: _builtins.bool = ...,
+        stale: _abc.Iterable[_builtins.bool] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
