@@ -5,6 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READERS := .venv-readers
+TRITON := .triton
 REFERENCE := .venv-reference
 SYSTEM_PYTHON ?= /usr/bin/python3
 IMAGES ?=
@@ -43,6 +44,15 @@ $(READERS)/.made: $(VENV)/.run requirements/readers.txt
 	@uv pip install --quiet --python $(READERS)/bin/python --require-hashes -r requirements/readers.txt
 	@touch $@
 
+# The real tritonserver that tests talk to; its old requirements stay out of our environment.
+$(TRITON)/.made: $(VENV)/.run requirements/triton-server.txt tools/install_triton_server.sh
+	@tools/install_triton_server.sh $(TRITON)
+	@touch $@
+
+.PHONY: triton-server
+triton-server: ## Install the tritonserver that tests use into .triton (Linux)
+	@$(MAKE) --no-print-directory $(TRITON)/.made
+
 # transformers' CLIPModel and OpenAI's tokenizer on Debian's CPU-only torch; CI compares with what they answered once.
 $(REFERENCE)/.made: $(VENV)/.run requirements/reference.txt
 	@$(SYSTEM_PYTHON) -c 'import torch' 2>/dev/null || { echo "The reference needs Debian 12's torch: apt-get install --no-install-recommends python3-torch"; exit 1; }
@@ -60,15 +70,17 @@ up: $(VENV)/.run ## Serve the HTTP API and the search page on http://127.0.0.1:8
 
 .PHONY: test
 test: $(VENV)/.dev $(READERS)/.made ## Run every test that this machine can run
+	@$(MAKE) --no-print-directory $(TRITON)/.made || echo "No Triton server on this machine: its tests are skipped."
 	@pytest tests
 
 .PHONY: lint
-lint: $(VENV)/.dev ## ruff, mypy --strict, import contracts, stub freshness
+lint: $(VENV)/.dev ## ruff, mypy --strict, import contracts, freshness of what is generated
 	@ruff check .
 	@ruff format --check .
-	@mypy libs/kit/kindred_kit services/*/kindred_* tools benchmarks
+	@mypy libs/kit/kindred_kit services/*/kindred_* tools benchmarks deploy/triton
 	@lint-imports
 	@python tools/generate_stubs.py --check
+	@python tools/write_triton_configs.py --check
 
 .PHONY: format
 format: $(VENV)/.dev ## Format the code
@@ -77,6 +89,10 @@ format: $(VENV)/.dev ## Format the code
 .PHONY: proto
 proto: $(VENV)/.dev ## Regenerate the gRPC stubs
 	@python tools/generate_stubs.py
+
+.PHONY: triton-configs
+triton-configs: $(VENV)/.dev ## Write config.pbtxt of every model folder from its model.yaml
+	@python tools/write_triton_configs.py
 
 .PHONY: bench-relevance
 bench-relevance: $(VENV)/.dev ## Text-to-image recall, near copies and detector AP on ../shared/data
@@ -110,6 +126,14 @@ bench-failure-set: $(VENV)/.dev ## Precision of the photos found for a failure s
 bench-leak-guard: $(VENV)/.dev ## Copies of holdout photos that the leak guard finds, and strangers that it takes for copies
 	@python -m benchmarks.leak_guard
 
+.PHONY: bench-triton
+bench-triton: $(VENV)/.dev $(TRITON)/.made ## Requests/s with Triton's dynamic batching on and off, and what a call costs
+	@python -m benchmarks.triton
+
+.PHONY: test-triton
+test-triton: $(VENV)/.dev $(TRITON)/.made ## The gallery's tests with every model on a real tritonserver
+	@pytest --inference=triton tests/integration/triton tests/integration/embedder tests/integration/detector tests/integration/gateway tests/e2e
+
 .PHONY: test-reference
 test-reference: $(VENV)/.dev $(REFERENCE)/.made ## Ask transformers and OpenAI's tokenizer again, and compare with tests/golden/clip
 	@$(REFERENCE)/bin/python tests/reference/__main__.py .venv-reference/golden
@@ -122,7 +146,8 @@ test-crash: $(VENV)/.dev ## The long crash suites, 20 minutes and more: every du
 .PHONY: lock
 lock: $(VENV)/.run ## Resolve requirements/*.in again
 	@cd requirements && for name in $(LOCKS); do uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 $$name.in -o $$name.txt; done
+	@cd requirements && uv pip compile --quiet --universal --generate-hashes --no-deps --no-emit-index-url --python-version 3.11 triton-server.in -o triton-server.txt
 
 .PHONY: clean
 clean: ## Remove the environment and the demo (never your photos)
-	@rm -rf $(VENV) $(READERS) $(REFERENCE) demo .mypy_cache .ruff_cache .pytest_cache
+	@rm -rf $(VENV) $(READERS) $(REFERENCE) $(TRITON) demo .mypy_cache .ruff_cache .pytest_cache

@@ -1,35 +1,50 @@
 """Contract of the Inference port, on every adapter."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
-from onnx import TensorProto, helper
 from support.fakes import FakeInference
+from support.tiny_models import DOUBLE, double_folder
+from support.triton_server import TritonServer, triton_server
 
 from kindred_kit.adapters.onnx_inference import OnnxInference
+from kindred_kit.adapters.triton_inference import TritonInference
 from kindred_kit.errors import InvalidArgument, ModelInvalid
+from kindred_kit.models import ModelManifest
 from kindred_kit.ports.inference import Inference
+from kindred_kit.triton import write_model
 
 
-def onnx_double(folder: Path) -> Inference:
-    """The model `double` as a file: x float32 [n, 2] -> y = x + x."""
-    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 2])
-    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 2])
-    graph = helper.make_graph([helper.make_node("Add", ["x", "x"], ["y"])], "double", [x], [y])
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    onnx.save(model, folder / "double.onnx")
-    return OnnxInference({"double": folder / "double.onnx"}, cores=2)
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TritonServer]:
+    """A real tritonserver that has the model `double`."""
+    folder = tmp_path_factory.mktemp("triton")
+    model = ModelManifest.load(double_folder(folder / "models"))
+    write_model(model, "python", folder / "repository")
+    with triton_server(folder / "repository", folder / "log") as server:
+        yield server
 
 
-ADAPTERS: dict[str, Callable[[Path], Inference]] = {"fake": lambda folder: FakeInference(), "onnx": onnx_double}
+def in_process(folder: Path, request: pytest.FixtureRequest) -> Inference:
+    return OnnxInference({DOUBLE: double_folder(folder) / "1" / "model.onnx"}, cores=2)
+
+
+def on_triton(folder: Path, request: pytest.FixtureRequest) -> Inference:
+    return TritonInference(request.getfixturevalue("server").url, {DOUBLE: ""})
+
+
+ADAPTERS: dict[str, Callable[[Path, pytest.FixtureRequest], Inference]] = {
+    "fake": lambda folder, request: FakeInference(),
+    "onnx": in_process,
+    "triton": on_triton,
+}
 
 
 @pytest.fixture(params=ADAPTERS)
 async def inference(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Inference]:
-    inference = ADAPTERS[request.param](tmp_path)
+    inference = ADAPTERS[request.param](tmp_path, request)
     yield inference
     await inference.aclose()
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 from support.commands import KINDRED, environment, write_photos
+from support.inference import SETTINGS
 from support.publisher import Publisher, hub_path, publishing
 from support.pulled_models import model_folder
 from support.tiny_clip import tiny_clip
@@ -201,6 +202,8 @@ def test_two_pulls_at_once(machine: Machine) -> None:
 
 
 def test_a_missing_model_is_named_with_the_command_that_gets_it(machine: Machine, tmp_path: Path) -> None:
+    if SETTINGS:
+        pytest.skip("pulled models run in this process, not on the Triton server of the run")
     photos = write_photos(tmp_path / "photos", ["chelsea.png"])
     _, said = machine.kindred("index", photos, expect=1, KINDRED_PROFILE="clip")
     assert "kindred models pull clip_image clip_text yolov7 --accept-license" in said

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from support import inference
 from support.photos import skimage_photo
 
 PHOTOS = ("astronaut.png", "chelsea.png", "coffee.png", "motorcycle_left.png", "motorcycle_right.png", "rocket.jpg")
@@ -65,7 +66,7 @@ class Server:
 def environment(**settings: str) -> dict[str, str]:
     """Ours without what the developer may have set, on a wide terminal."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("KINDRED_")}
-    return {**inherited, "COLUMNS": "200", **settings}
+    return {**inherited, "COLUMNS": "200", **inference.SETTINGS, **settings}
 
 
 def wait_for(condition: Callable[[], Any], process: "subprocess.Popen[str]") -> None:

@@ -1,4 +1,4 @@
-"""Writes the two model folders: graph, model.yaml, Triton configuration, labels, training record."""
+"""Writes the two model folders: graph, model.yaml, labels, training record. Then: make triton-configs."""
 
 from __future__ import annotations
 
@@ -75,8 +75,6 @@ def write_all(models: Models, target: Path) -> str:
     space = f"lite-{VERSION}-{sha256(image / VERSION / 'model.onnx')[:12]}"
     _write_yaml(image, _image_manifest(space) | {"files": _files(image, "1/model.onnx", "labels.txt", "training.json")})
     _write_yaml(text, _text_manifest(space) | {"files": _files(text, "1/model.onnx", "tokenizer.json")})
-    (image / "config.pbtxt").write_text(_triton(models.image, "lite_image", max_batch=16))
-    (text / "config.pbtxt").write_text(_triton(models.text, "lite_text", max_batch=64))
     return space
 
 
@@ -129,20 +127,3 @@ def _text_manifest(space: str) -> dict[str, Any]:
 def _common(name: str, kind: str, space: str, sources: list[dict[str, str]]) -> dict[str, Any]:
     identity = {"name": name, "version": VERSION, "profile": "lite", "kind": kind, "space": space}
     return identity | {"dimension": DIMENSION, "license": "Apache-2.0 AND MIT", "sources": [dict(s) for s in sources]}
-
-
-def _triton(model: onnx.ModelProto, name: str, max_batch: int) -> str:
-    """config.pbtxt; dims leave the batch out, -1 is any length."""
-
-    def block(kind: str, values: Any) -> str:
-        entries = []
-        for value in values:
-            tensor = value.type.tensor_type
-            dims = ", ".join(str(dim.dim_value or -1) for dim in tensor.shape.dim[1:])
-            dtype = {onnx.TensorProto.FLOAT: "FP32", onnx.TensorProto.INT64: "INT64", onnx.TensorProto.UINT8: "UINT8"}
-            entries.append(f'  {{ name: "{value.name}" data_type: TYPE_{dtype[tensor.elem_type]} dims: [ {dims} ] }}')
-        return f"{kind} [\n" + ",\n".join(entries) + "\n]\n"
-
-    head = f'name: "{name}"\nplatform: "onnxruntime_onnx"\nmax_batch_size: {max_batch}\n'
-    batching = "dynamic_batching { max_queue_delay_microseconds: 2000 }\n"
-    return head + block("input", model.graph.input) + block("output", model.graph.output) + batching

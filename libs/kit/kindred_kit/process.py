@@ -9,9 +9,9 @@ import grpc
 
 from kindred_kit.adapters.file_references import FileReferences
 from kindred_kit.adapters.object_store import ObjectBlobStore
-from kindred_kit.adapters.onnx_inference import OnnxInference
 from kindred_kit.adapters.sqlite_bus import SqliteBus
-from kindred_kit.errors import InvalidArgument
+from kindred_kit.errors import InvalidArgument, ModelInvalid, ModelNotPulled, SpaceMismatch
+from kindred_kit.inference import InferenceSettings, open_inference
 from kindred_kit.lifecycle import wait_for_signal
 from kindred_kit.memory import leave_out_of_collections, return_freed_memory
 from kindred_kit.models import ModelSet
@@ -20,11 +20,10 @@ from kindred_kit.ports.bus import Bus
 from kindred_kit.ports.inference import Inference
 from kindred_kit.rpc import open_channel
 from kindred_kit.rpc.server import Registration, RpcServer
-from kindred_kit.settings import Settings
 from kindred_kit.telemetry import configure_logging, get_logger
 
 
-class ProcessSettings(Settings):
+class ProcessSettings(InferenceSettings):
     """`KINDRED_*`: where a service listens and where the others and the engines are."""
 
     listen: str = "127.0.0.1:0"
@@ -72,20 +71,16 @@ def load_models(process: ProcessSettings) -> ModelSet:
     return ModelSet.load(process.models_dir, process.own_models_dir, process.model_store_dir)
 
 
-async def open_inference(stack: AsyncExitStack, process: ProcessSettings) -> tuple[ModelSet, Inference]:
-    models = load_models(process).pulled(process.profile)
-    inference = OnnxInference({model.name: model.onnx_path for model in models})
-    stack.push_async_callback(inference.aclose)
-    return models, inference
-
-
 async def serve_models(
     name: str, build: Callable[[Inference, ModelSet, BlobStore, Bus, grpc.aio.Channel], Awaitable[App]]
 ) -> None:
     """The whole life of a service that runs models: adapters, the channel to search last, and serving until SIGTERM."""
     process = ProcessSettings()
     async with AsyncExitStack() as stack:
-        models, inference = await open_inference(stack, process)
+        try:
+            models, inference = await open_inference(stack, load_models(process), process.profile, process)
+        except (ModelInvalid, ModelNotPulled, SpaceMismatch) as error:
+            raise SystemExit(f"{name} does not start: {error.detail}") from None
         blobs, bus = await open_blobs(stack, process), await open_bus(stack, process)
         search = await stack.enter_async_context(open_channel(process.search_address))
         await serve(name, await build(inference, models, blobs, bus, search), process)

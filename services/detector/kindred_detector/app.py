@@ -18,7 +18,7 @@ from kindred_kit.lifecycle import BackgroundTasks
 from kindred_kit.models import ModelManifest, ModelSet
 from kindred_kit.ports.blobs import BlobStore
 from kindred_kit.ports.bus import Bus
-from kindred_kit.ports.inference import Inference
+from kindred_kit.ports.inference import Inference, all_ready
 from kindred_kit.rpc.server import Registration
 from kindred_kit.worker import Worker, WorkerSettings
 
@@ -63,7 +63,12 @@ async def build(settings: DetectorSettings, adapters: Adapters) -> DetectorApp:
     workers = _workers(settings, adapters, detector, cores)
     name = detector_pb2.DESCRIPTOR.services_by_name["DetectorService"].full_name
     servicer = DetectorServicer(detector, adapters.blobs, workers, _relabeller(adapters, detector, cores))
-    registration = Registration(name, servicer, detector_pb2_grpc.add_DetectorServiceServicer_to_server)
+    registration = Registration(
+        name,
+        servicer,
+        detector_pb2_grpc.add_DetectorServiceServicer_to_server,
+        lambda: all_ready(adapters.inference, (detector.default.name,)),
+    )
     return DetectorApp([registration], workers, pool)
 
 

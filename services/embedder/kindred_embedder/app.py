@@ -20,7 +20,7 @@ from kindred_kit.lifecycle import BackgroundTasks
 from kindred_kit.models import ModelSet
 from kindred_kit.ports.blobs import BlobStore
 from kindred_kit.ports.bus import Bus
-from kindred_kit.ports.inference import Inference
+from kindred_kit.ports.inference import Inference, all_ready
 from kindred_kit.rpc.server import Registration
 from kindred_kit.worker import Worker, WorkerSettings
 
@@ -72,5 +72,10 @@ async def build(settings: EmbedderSettings, adapters: Adapters) -> EmbedderApp:
         worker.on_poison,
     )
     name = embedder_pb2.DESCRIPTOR.services_by_name["EmbedderService"].full_name
-    registration = Registration(name, servicer, embedder_pb2_grpc.add_EmbedderServiceServicer_to_server)
+    registration = Registration(
+        name,
+        servicer,
+        embedder_pb2_grpc.add_EmbedderServiceServicer_to_server,
+        lambda: all_ready(adapters.inference, (space.image.name, space.text.name)),
+    )
     return EmbedderApp([registration], loop, pool)

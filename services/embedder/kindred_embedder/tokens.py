@@ -14,6 +14,7 @@ from kindred_kit.errors import ModelInvalid
 from kindred_kit.models import ModelManifest
 
 _FIELDS = {"input_ids": "ids", "attention_mask": "attention_mask"}
+_LENGTH_STEP = 8
 _TYPES: Mapping[str, type[np.integer[Any]]] = {"int32": np.int32, "int64": np.int64}
 
 
@@ -32,12 +33,13 @@ class TokenReader:
             raise ModelInvalid(f"model {model.name}: {model.tokenizer_path.name} can't be read: {error}") from error
         self._tokenizer.enable_truncation(model.tokens.max_tokens)
         if model.tokens.pad_id is None:
-            self._tokenizer.enable_padding()
+            # few lengths: texts of one length share a batch on a server that forms them, whoever asked
+            self._tokenizer.enable_padding(pad_to_multiple_of=_LENGTH_STEP)
         else:
             self._tokenizer.enable_padding(pad_id=model.tokens.pad_id, length=model.tokens.max_tokens)
 
     def read(self, cleaned: Sequence[str]) -> dict[str, NDArray[Any]]:
-        """n texts -> input name -> [n, s], s fixed or that of the longest text."""
+        """n texts -> input name -> [n, s], s fixed or that of the longest text, in steps."""
         encoded = self._tokenizer.encode_batch(list(cleaned))
         return {
             name: np.array([getattr(tokens, _FIELDS[name]) for tokens in encoded], dtype)

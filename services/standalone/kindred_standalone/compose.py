@@ -27,10 +27,10 @@ from kindred_embedder.space import Space
 from kindred_gateway.settings import GatewaySettings
 from kindred_kit.adapters.file_references import FileReferences
 from kindred_kit.adapters.object_store import ObjectBlobStore
-from kindred_kit.adapters.onnx_inference import OnnxInference
 from kindred_kit.adapters.sql import open_engine
 from kindred_kit.adapters.sqlite_bus import SqliteBus
 from kindred_kit.errors import SpaceMismatch
+from kindred_kit.inference import open_inference
 from kindred_kit.memory import leave_out_of_collections, return_freed_memory
 from kindred_kit.models import ModelSet
 from kindred_kit.ports.blobs import BlobStore
@@ -191,11 +191,11 @@ class Standalone:
             raise SpaceMismatch(f"the gallery was embedded into {searched.space!r}, the models embed into {space!r}")
 
     async def _adapters(self, directory: DataDirectory) -> Adapters:
-        models = self._settings.load_models().pulled(self._settings.profile)
         blobs = FileReferences(ObjectBlobStore.local(directory.blobs), self._settings.max_image_bytes)
         self._stack.push_async_callback(blobs.aclose)
-        inference = OnnxInference({model.name: model.onnx_path for model in models})
-        self._stack.push_async_callback(inference.aclose)
+        models, inference = await open_inference(
+            self._stack, self._settings.load_models(), self._settings.profile, self._settings, must_answer=True
+        )
         engine, datasets_engine = [
             open_engine(f"sqlite:///{path}") for path in (directory.catalogue, directory.datasets)
         ]

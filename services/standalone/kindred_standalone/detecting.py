@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from kindred_detector.detection import Detector
 from kindred_detector.options import DetectOptions
 from kindred_detector.views import Augmentation
-from kindred_kit.adapters.onnx_inference import OnnxInference
 from kindred_kit.cores import available_cores
+from kindred_kit.inference import open_inference
 from kindred_standalone.parsing import scales_of
 from kindred_standalone.settings import StandaloneSettings
 
@@ -26,15 +26,14 @@ class Way:
 
 @asynccontextmanager
 async def open_detector(settings: StandaloneSettings) -> AsyncIterator[Detector]:
-    """Raises ModelInvalid, ModelNotPulled."""
-    models = settings.load_models().pulled(settings.profile)
-    inference = OnnxInference({model.name: model.onnx_path for model in models})
-    pool = ThreadPoolExecutor(available_cores(), thread_name_prefix="pixels")
-    try:
+    """Raises ModelInvalid, ModelNotPulled, and Unavailable where a Triton server is asked for and none answers."""
+    async with AsyncExitStack() as stack:
+        models, inference = await open_inference(
+            stack, settings.load_models(), settings.profile, settings, must_answer=True
+        )
+        pool = ThreadPoolExecutor(available_cores(), thread_name_prefix="pixels")
+        stack.callback(pool.shutdown, cancel_futures=True)
         yield Detector(models.detectors(settings.profile), inference, pool, settings.limits)
-    finally:
-        pool.shutdown(cancel_futures=True)
-        await inference.aclose()
 
 
 def augmentation_of(*, tta: bool, scales: str) -> Augmentation:

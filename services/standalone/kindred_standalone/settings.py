@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kindred_kit.settings import Settings
+from kindred_kit.inference import InferenceSettings
 
 if TYPE_CHECKING:
     from kindred_kit.imaging import ImageLimits
     from kindred_kit.models import ModelSet
 
 
-class StandaloneSettings(Settings):
+class StandaloneSettings(InferenceSettings):
     """`models_dir` is the model repository; without it, the one beside this package's source.
 
     `own_models_dir` holds model folders of the user's own, used beside it. Pulled weights lie in `model_store_dir`, by

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from support.fakes import MemoryBlobs
+from support.inference import inference_of
 from support.paths import MODELS
 from support.photos import skimage_photo
 from support.yolox import yolox_folder
@@ -15,7 +16,6 @@ from support.yolox import yolox_folder
 from kindred.detector.v1 import detector_pb2_grpc
 from kindred_detector.app import Adapters, build
 from kindred_detector.settings import DetectorSettings
-from kindred_kit.adapters.onnx_inference import OnnxInference
 from kindred_kit.models import ModelSet
 from kindred_kit.rpc import RpcServer, open_channel
 
@@ -25,14 +25,13 @@ async def serving(folder: Path, models: ModelSet) -> AsyncIterator[Any]:
     """A stub; the photo of a cat lies in the object store at images/cat."""
     blobs = MemoryBlobs()
     await blobs.put("images/cat", skimage_photo("chelsea.png"))
-    inference = OnnxInference({model.name: model.onnx_path for model in models})
-    app = await build(DetectorSettings(), Adapters(inference, models, blobs))
-    server = RpcServer("detector", app.registrations)
-    async with open_channel(await server.start(f"unix:{folder}/d.sock")) as channel:
-        yield detector_pb2_grpc.DetectorServiceStub(channel)
-    await server.aclose(timedelta(0))
-    await app.aclose()
-    await inference.aclose()
+    async with inference_of(models) as inference:
+        app = await build(DetectorSettings(), Adapters(inference, models, blobs))
+        server = RpcServer("detector", app.registrations)
+        async with open_channel(await server.start(f"unix:{folder}/d.sock")) as channel:
+            yield detector_pb2_grpc.DetectorServiceStub(channel)
+        await server.aclose(timedelta(0))
+        await app.aclose()
 
 
 @pytest.fixture

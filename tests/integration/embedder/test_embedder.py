@@ -13,6 +13,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from support.fakes import MemoryBlobs, MemoryBus
+from support.inference import inference_of
 from support.paths import MODELS
 from support.photos import encoded, skimage_photo
 
@@ -25,7 +26,6 @@ from kindred_embedder.images import ImageEmbedder
 from kindred_embedder.settings import EmbedderSettings
 from kindred_embedder.space import Space
 from kindred_embedder.worker import EmbedderWorker
-from kindred_kit.adapters.onnx_inference import OnnxInference
 from kindred_kit.errors import (
     ImageChanged,
     ImageMissing,
@@ -36,6 +36,7 @@ from kindred_kit.errors import (
     ModelInvalid,
 )
 from kindred_kit.models import ModelSet
+from kindred_kit.ports.inference import Inference
 from kindred_kit.rpc import RpcServer, open_channel
 from kindred_kit.rpc.server import Registration
 
@@ -76,15 +77,14 @@ async def search(tmp_path: Path, catalogue: Catalogue) -> AsyncIterator[grpc.aio
 
 
 @pytest.fixture
-async def inference() -> AsyncIterator[OnnxInference]:
-    inference = OnnxInference({model.name: model.onnx_path for model in ModelSet.load(MODELS)})
-    yield inference
-    await inference.aclose()
+async def inference() -> AsyncIterator[Inference]:
+    async with inference_of(ModelSet.load(MODELS)) as inference:
+        yield inference
 
 
 @pytest.fixture
 async def embedder(
-    tmp_path: Path, blobs: MemoryBlobs, inference: OnnxInference, search: grpc.aio.Channel
+    tmp_path: Path, blobs: MemoryBlobs, inference: Inference, search: grpc.aio.Channel
 ) -> AsyncIterator[embedder_pb2_grpc.EmbedderServiceStub]:
     app = await build(EmbedderSettings(), Adapters(inference, ModelSet.load(MODELS), blobs, MemoryBus(), search))
     server = RpcServer("embedder", app.registrations)
@@ -162,7 +162,7 @@ async def test_what_can_not_be_embedded_says_why(embedder: Any) -> None:
 class WorkerBench:
     """A worker on real models with one accepted photo."""
 
-    def __init__(self, search: grpc.aio.Channel, inference: OnnxInference, blobs: MemoryBlobs) -> None:
+    def __init__(self, search: grpc.aio.Channel, inference: Inference, blobs: MemoryBlobs) -> None:
         from concurrent.futures import ThreadPoolExecutor
 
         space = Space.of_profile(ModelSet.load(MODELS), "lite")
@@ -177,7 +177,7 @@ class WorkerBench:
 
 
 @pytest.fixture
-def bench(search: grpc.aio.Channel, inference: OnnxInference, blobs: MemoryBlobs) -> WorkerBench:
+def bench(search: grpc.aio.Channel, inference: Inference, blobs: MemoryBlobs) -> WorkerBench:
     return WorkerBench(search, inference, blobs)
 
 

@@ -49,6 +49,24 @@ async def channel(address: str) -> AsyncIterator[grpc.aio.Channel]:
         yield channel
 
 
+async def test_a_service_whose_models_are_down_is_not_serving(tmp_path: Path) -> None:
+    ready = True
+
+    async def is_ready() -> bool:
+        return ready
+
+    add = embedder_pb2_grpc.add_EmbedderServiceServicer_to_server
+    server = RpcServer("embedder", [Registration(NAME, Servicer(), add, is_ready)])
+    async with open_channel(await server.start(f"unix:{tmp_path}/ready.sock")) as channel:
+        health = health_pb2_grpc.HealthStub(channel)
+        for expected in ("SERVING", "NOT_SERVING", "SERVING"):
+            ready = expected == "SERVING"
+            for name in ("", NAME):
+                answer = await health.Check(health_pb2.HealthCheckRequest(service=name))
+                assert health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status) == expected
+    await server.aclose(timedelta(0))
+
+
 async def ask(channel: grpc.aio.Channel, text: str, **options: Any) -> str:
     stub = embedder_pb2_grpc.EmbedderServiceStub(channel)
     return (await stub.EmbedText(pb.EmbedTextRequest(texts=[text]), **options)).space

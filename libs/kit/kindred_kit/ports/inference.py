@@ -1,6 +1,7 @@
 """Inference port: named tensors in, named tensors out."""
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
 from numpy.typing import NDArray
@@ -11,7 +12,7 @@ Tensors = Mapping[str, NDArray[Any]]
 
 class Inference(Protocol):
     async def infer(self, model_name: str, inputs: Tensors) -> dict[str, NDArray[Any]]:
-        """Run one batch. Raises InvalidArgument (unknown model, wrong shape or dtype), Unavailable."""
+        """Run one batch. Raises InvalidArgument (unknown model, wrong shape or type), Unavailable, DeadlineExceeded."""
         ...
 
     async def is_ready(self, model_name: str) -> bool:
@@ -19,3 +20,8 @@ class Inference(Protocol):
         ...
 
     async def aclose(self) -> None: ...
+
+
+async def all_ready(inference: Inference, model_names: Iterable[str]) -> bool:
+    """Whether calls to all these models would be answered now."""
+    return all(await asyncio.gather(*map(inference.is_ready, model_names)))

@@ -23,11 +23,15 @@ MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 
 @dataclass(frozen=True)
 class Registration:
-    """A servicer and how to add it: `add(servicer, server)` is the generated `add_…Servicer_to_server`."""
+    """A servicer and how to add it: `add(servicer, server)` is the generated `add_…Servicer_to_server`.
+
+    `is_ready`: whether what it needs would answer now, asked at each health check; None: it needs nothing.
+    """
 
     service_name: str
     servicer: Any
     add: Callable[[Any, Any], None]
+    is_ready: Callable[[], Awaitable[bool]] | None = None
 
 
 class RpcServer:
@@ -36,7 +40,7 @@ class RpcServer:
     def __init__(self, name: str, registrations: Sequence[Registration]) -> None:
         self._name = name
         self._registrations = registrations
-        self._health = health.aio.HealthServicer()
+        self._health = _Health(registrations)
         self._server = grpc.aio.server(
             interceptors=[_Edge(name)],
             options=[
@@ -63,6 +67,21 @@ class RpcServer:
         """Refuse new calls, let those in flight end within `grace`."""
         await self._health.enter_graceful_shutdown()
         await self._server.stop(grace.total_seconds())
+
+
+class _Health(health.aio.HealthServicer):  # type: ignore[misc]
+    """Health by asking: a service whose models are down is NOT_SERVING, and the whole server with it (name "")."""
+
+    def __init__(self, registrations: Sequence[Registration]) -> None:
+        super().__init__()
+        self._checks = {known.service_name: known.is_ready for known in registrations if known.is_ready is not None}
+
+    async def Check(self, request: Any, context: Any) -> health_pb2.HealthCheckResponse:
+        known: health_pb2.HealthCheckResponse = await super().Check(request, context)
+        checks = [check for name, check in self._checks.items() if request.service in {"", name}]
+        if known.status == health_pb2.HealthCheckResponse.SERVING and not all([await check() for check in checks]):
+            return health_pb2.HealthCheckResponse(status=health_pb2.HealthCheckResponse.NOT_SERVING)
+        return known
 
 
 class _Edge(grpc.aio.ServerInterceptor):

@@ -1,6 +1,10 @@
-"""`kindred models list` and `verify`; `pull` and `import` are in pulling.py."""
+"""`kindred models list`, `verify` and `repository`; `pull` and `import` are in pulling.py."""
 
 from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -73,3 +77,56 @@ def verify(as_json: JsonOption = False) -> None:
             out.print(f"{model.name}: {printable(said)}", markup=False, soft_wrap=True)
     if problems:
         raise typer.Exit(FAILED)
+
+
+class Runtime(StrEnum):
+    """What executes the models of a repository; the values are `kindred_kit.triton.serving.TARGETS`."""
+
+    tensorrt = "tensorrt"
+    onnxruntime = "onnxruntime"
+    python = "python"
+
+
+@app.command()
+def repository(
+    target: Annotated[
+        Runtime,
+        typer.Option(
+            help="tensorrt: plans, built on the node by deploy/triton/build_plans.py. onnxruntime: the ONNX files as "
+            "they are. python: ONNX Runtime on CPUs in Triton's python backend."
+        ),
+    ],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where to write it; made if it is not there.")],
+    profile: Annotated[
+        str | None, typer.Option(help="Models of this profile. Default: KINDRED_PROFILE, else lite.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a model repository that Triton Inference Server serves.
+
+    Models of the profile that are not pulled yet are left out and named.
+    """
+    import orjson
+
+    from kindred_kit.models import pull_command
+    from kindred_standalone.cli.running import err
+    from kindred_standalone.cli.running import out as console
+    from kindred_standalone.settings import StandaloneSettings
+    from kindred_standalone.text import printable
+    from kindred_standalone.triton_repository import write_repository
+
+    settings = StandaloneSettings()
+    written, missing = write_repository(settings.load_models(), profile or settings.profile, target.value, out)
+    if as_json:
+        rows = [{"name": entry.name, "needs_plan": entry.needs_plan} for entry in written]
+        found = {"out": str(out), "target": target.value, "models": rows, "missing": [model.name for model in missing]}
+        typer.echo(orjson.dumps(found).decode())
+        return
+    for entry in written:
+        console.print(printable(f"{entry.name}: {entry.folder}"), markup=False)
+    for model in missing:
+        err.print(f"{model.name}: left out, not pulled yet; get it with:  {pull_command([model])}", markup=False)
+    if any(entry.needs_plan for entry in written):
+        console.print(
+            "Build the plans on the machine that serves them:  deploy/triton/build_plans.py --help", markup=False
+        )
