@@ -5,11 +5,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READERS := .venv-readers
+SERVERS := .venv-servers
 IMAGES ?=
 DATA_DIR ?= demo/gallery
 PACKAGES := proto libs/kit services/gateway services/embedder services/detector services/search services/datasets services/standalone
 EDITABLE := $(foreach package,$(PACKAGES),-e $(package))
-LOCKS := bootstrap runtime demo dev readers
+LOCKS := bootstrap runtime demo dev readers servers
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Trust what the machine trusts, as pip does: an index behind a company's certificate works.
 ifneq ($(wildcard /etc/ssl/certs/ca-certificates.crt),)
@@ -39,6 +40,12 @@ $(VENV)/.dev: $(VENV)/.run requirements/dev.txt
 $(READERS)/.made: $(VENV)/.run requirements/readers.txt
 	@test -x $(READERS)/bin/python || uv venv --quiet --python $(BIN)/python $(READERS)
 	@uv pip install --quiet --python $(READERS)/bin/python --require-hashes -r requirements/readers.txt
+	@touch $@
+
+# Servers that tests start here, apart for the same reason.
+$(SERVERS)/.made: $(VENV)/.run requirements/servers.txt
+	@test -x $(SERVERS)/bin/python || uv venv --quiet --python $(BIN)/python $(SERVERS)
+	@uv pip install --quiet --python $(SERVERS)/bin/python --require-hashes -r requirements/servers.txt
 	@touch $@
 
 .PHONY: demo
