@@ -28,6 +28,7 @@ from kindred_search.catalogue.engine import open_engine
 from kindred_search.settings import SearchSettings
 from kindred_search.vectors.lancedb_store import LanceDbStore, Tuning
 from kindred_search.vectors.port import VectorStore
+from support.databases import database_url
 
 DIMENSION = 16
 SPACE = "test/1"
@@ -133,7 +134,7 @@ class SearchService:
 
     async def build(self) -> App:
         """Wire it without starting anything: what a test does step by step."""
-        engine = open_engine(f"sqlite:///{self.folder}/catalogue.db")
+        engine = open_engine(database_url(self.folder / "catalogue.db"))
         self._stack.callback(engine.dispose)
         self._stack.push_async_callback(self.vectors.aclose)
         self.blobs = FileReferences(ObjectBlobStore.local(self.folder / "blobs"))

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.databases import database_url
 from support.search_service import SearchService, image_id, labels, new_image
 
 from kindred.search.v1 import search_pb2 as pb
@@ -141,7 +142,7 @@ async def test_galleries_of_before_know_their_runs(tmp_path: Path) -> None:
     async with SearchService(tmp_path) as service:
         await service.add("a", boxes=[("dog", 0.9), ("dog", 0.5)])
         await service.add("nothing on it")
-    engine = open_engine(f"sqlite:///{tmp_path}/catalogue.db")
+    engine = open_engine(database_url(tmp_path / "catalogue.db"))
     with writing(engine) as connection:
         connection.exec_driver_sql("DROP TABLE label_runs")
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0002'")

@@ -1,0 +1,28 @@
+"""Options and servers of the whole test session."""
+
+from collections.abc import Iterator
+
+import pytest
+from support import databases
+from support.postgres_server import PostgresServer
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--database", choices=("sqlite", "postgresql"), default="sqlite", help="what catalogues lie in")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL server that no test stops."""
+    server = PostgresServer()
+    server.start()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _database(request: pytest.FixtureRequest) -> Iterator[None]:
+    if request.config.getoption("--database") == "postgresql":
+        databases.server = request.getfixturevalue("postgres")
+    yield
+    databases.server = None

@@ -1,0 +1,107 @@
+"""PostgreSQL on a free port of this machine, from Debian's packages."""
+
+import hashlib
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+
+from support.servers import free_port, missing, stop, wait_until
+
+_SETTINGS = {"fsync": "off", "max_connections": "300", "unix_socket_directories": "", "listen_addresses": "127.0.0.1"}
+"""A killed server loses nothing without fsync, only a machine without power does."""
+
+
+class PostgresServer:
+    """A cluster in a folder of its own, from `start` to `close`. It refuses to run as root: then it is `postgres`'."""
+
+    def __init__(self) -> None:
+        self._programs = _programs()
+        self._folder = Path(tempfile.mkdtemp(prefix="kindred-postgres-"))
+        self._user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups"] if os.geteuid() == 0 else []
+        self._known: set[str] = set()
+        self._port = free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+        if self._user:
+            owner = pwd.getpwnam("postgres")
+            os.chown(self._folder, owner.pw_uid, owner.pw_gid)
+        self._run(
+            "initdb", "-D", str(self._data), "-U", "kindred", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "-N"
+        )
+
+    def start(self) -> None:
+        """On the same port as before, until it answers."""
+        settings = [part for name, value in _SETTINGS.items() for part in ("-c", f"{name}={value}")]
+        with (self._folder / "server.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [
+                    *self._user,
+                    str(self._programs / "postgres"),
+                    "-D",
+                    str(self._data),
+                    "-p",
+                    str(self._port),
+                    *settings,
+                ],
+                stdout=log,
+                stderr=log,
+                cwd=self._folder,
+            )
+        wait_until(self._answers, self._process)
+
+    def kill(self) -> None:
+        """As a crash does: no word to anybody."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait(30)
+
+    def close(self) -> None:
+        if self._process is not None and self._process.poll() is None:
+            stop(self._process, signal.SIGINT)
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def database(self, path: Path) -> str:
+        """URL of the database that stands for a file of this path; made at the first call."""
+        return self.url(self.made(f"t{hashlib.sha256(str(path).encode()).hexdigest()[:16]}"))
+
+    def made(self, name: str, *options: str) -> str:
+        if name not in self._known:
+            with psycopg.connect(self._dsn("postgres"), autocommit=True) as connection:
+                connection.execute(sql.SQL("CREATE DATABASE {} " + " ".join(options)).format(sql.Identifier(name)))
+            self._known.add(name)
+        return name
+
+    def url(self, name: str) -> str:
+        return f"postgresql+psycopg://kindred@127.0.0.1:{self._port}/{name}"
+
+    @property
+    def _data(self) -> Path:
+        return self._folder / "data"
+
+    def _dsn(self, name: str) -> str:
+        return f"host=127.0.0.1 port={self._port} user=kindred dbname={name} connect_timeout=2"
+
+    def _answers(self) -> bool:
+        try:
+            psycopg.connect(self._dsn("postgres")).close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    def _run(self, program: str, *arguments: str) -> None:
+        command = [*self._user, str(self._programs / program), *arguments]
+        subprocess.run(command, check=True, capture_output=True, cwd=self._folder)
+
+
+def _programs() -> Path:
+    """Of the newest version; Debian keeps the server's programs off the path."""
+    if (found := shutil.which("postgres")) is not None:
+        return Path(found).resolve().parent
+    versions = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: float(path.parts[-3]))
+    return versions[-1].parent if versions else missing("no PostgreSQL server on this machine")
