@@ -16,6 +16,7 @@ from support.servers import free_port, missing, stop, wait_until
 
 _SETTINGS = {"fsync": "off", "max_connections": "300", "unix_socket_directories": "", "listen_addresses": "127.0.0.1"}
 """A killed server loses nothing without fsync, only a machine without power does."""
+_INITDB = ("-U", "kindred", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync")
 
 
 class PostgresServer:
@@ -31,9 +32,7 @@ class PostgresServer:
         if self._user:
             owner = pwd.getpwnam("postgres")
             os.chown(self._folder, owner.pw_uid, owner.pw_gid)
-        self._run(
-            "initdb", "-D", str(self._data), "-U", "kindred", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "-N"
-        )
+        self._run("initdb", "-D", str(self._data), *_INITDB)
 
     def start(self) -> None:
         """On the same port as before, until it answers."""
@@ -95,8 +94,10 @@ class PostgresServer:
         return True
 
     def _run(self, program: str, *arguments: str) -> None:
-        command = [*self._user, str(self._programs / program), *arguments]
-        subprocess.run(command, check=True, capture_output=True, cwd=self._folder)
+        subprocess.run([*self._command(program), *arguments], check=True, capture_output=True, cwd=self._folder)
+
+    def _command(self, program: str) -> list[str]:
+        return [*self._user, str(self._programs / program)]
 
 
 def _programs() -> Path:

@@ -1,4 +1,4 @@
-"""What the real servers of tests have in common: free ports, waiting until they answer, and skips that CI does not take."""
+"""What the real servers of tests have in common: free ports, waiting for an answer, skips that CI does not take."""
 
 import os
 import socket
