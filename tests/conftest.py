@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 from support import databases
+from support.kafka_server import KafkaServer
 from support.postgres_server import PostgresServer
 
 
@@ -15,6 +16,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def postgres() -> Iterator[PostgresServer]:
     """A PostgreSQL server that no test stops."""
     server = PostgresServer()
+    server.start()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def kafka() -> Iterator[KafkaServer]:
+    """A Kafka server that no test stops."""
+    server = KafkaServer()
     server.start()
     yield server
     server.close()

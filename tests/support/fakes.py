@@ -59,7 +59,8 @@ class MemoryBus:
     async def publish(self, topic: str, messages: Sequence[OutgoingMessage]) -> None:
         log = self.topics.setdefault(topic, [])
         for message in messages:
-            log.append(Message(topic, message.key, message.payload, dict(message.headers), 0, len(log)))
+            position = log[-1].position + 1 if log else 0
+            log.append(Message(topic, message.key, message.payload, dict(message.headers), 0, position))
 
     async def published(self, topic: str) -> int:
         return len(self.topics.get(topic, []))

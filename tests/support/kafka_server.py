@@ -1,4 +1,4 @@
-"""Apache Kafka on free ports of this machine: one node in KRaft mode, of the jars that tools/install_kafka.sh fetches."""
+"""Apache Kafka on free ports of this machine: one node in KRaft mode, of the jars of tools/install_kafka.sh."""
 
 import shutil
 import signal
