@@ -6,6 +6,7 @@ import pytest
 from support import databases
 from support.kafka_server import KafkaServer
 from support.postgres_server import PostgresServer
+from support.s3_server import S3Server
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -25,6 +26,15 @@ def postgres() -> Iterator[PostgresServer]:
 def kafka() -> Iterator[KafkaServer]:
     """A Kafka server that no test stops."""
     server = KafkaServer()
+    server.start()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[S3Server]:
+    """An S3 server that no test stops."""
+    server = S3Server()
     server.start()
     yield server
     server.close()

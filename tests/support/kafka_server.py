@@ -26,6 +26,9 @@ transaction.state.log.num.partitions=1
 transaction.state.log.replication.factor=1
 transaction.state.log.min.isr=1
 auto.create.topics.enable=false
+# a node that was killed may come back after two seconds instead of nine
+broker.heartbeat.interval.ms=500
+broker.session.timeout.ms=2000
 # a group begins at once instead of waiting 3 s for more members
 group.initial.rebalance.delay.ms=0
 """

@@ -7,10 +7,10 @@ import shutil
 import signal
 import subprocess
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import psycopg
-from psycopg import sql
 
 from support.servers import free_port, missing, stop, wait_until
 
@@ -66,18 +66,39 @@ class PostgresServer:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def database(self, path: Path) -> str:
-        """URL of the database that stands for a file of this path; made at the first call."""
-        return self.url(self.made(f"t{hashlib.sha256(str(path).encode()).hexdigest()[:16]}"))
+        """URL of what stands for a file of this path: a schema and a user of that name, who sees nothing else.
 
-    def made(self, name: str, *options: str) -> str:
+        A database of its own would be 300 files.
+        """
+        name = _name(path)
         if name not in self._known:
-            with psycopg.connect(self._dsn("postgres"), autocommit=True) as connection:
-                connection.execute(sql.SQL("CREATE DATABASE {} " + " ".join(options)).format(sql.Identifier(name)))
+            self.execute(f"CREATE ROLE {name} LOGIN", f"CREATE SCHEMA {name} AUTHORIZATION {name}")
             self._known.add(name)
-        return name
+        return self.url("postgres", name)
 
-    def url(self, name: str) -> str:
-        return f"postgresql+psycopg://kindred@127.0.0.1:{self._port}/{name}"
+    def lose(self, path: Path) -> None:
+        """All that the schema holds."""
+        name = _name(path)
+        self.execute(f"DROP SCHEMA {name} CASCADE", f"CREATE SCHEMA {name} AUTHORIZATION {name}")
+
+    def backup(self, path: Path) -> Callable[[], None]:
+        """Of the schema as it is now; the call puts it back."""
+        name = _name(path)
+        dump = self._run("pg_dump", "--schema", name, self._dsn("postgres"))
+
+        def put_back() -> None:
+            self.execute(f"DROP SCHEMA {name} CASCADE")
+            self._run("psql", "-q", "-v", "ON_ERROR_STOP=1", self._dsn("postgres"), given=dump)
+
+        return put_back
+
+    def execute(self, *statements: str) -> None:
+        with psycopg.connect(self._dsn("postgres"), autocommit=True) as connection:
+            for statement in statements:
+                connection.execute(statement.encode())
+
+    def url(self, database: str, user: str = "kindred") -> str:
+        return f"postgresql+psycopg://{user}@127.0.0.1:{self._port}/{database}"
 
     @property
     def _data(self) -> Path:
@@ -93,11 +114,16 @@ class PostgresServer:
             return False
         return True
 
-    def _run(self, program: str, *arguments: str) -> None:
-        subprocess.run([*self._command(program), *arguments], check=True, capture_output=True, cwd=self._folder)
+    def _run(self, program: str, *arguments: str, given: bytes | None = None) -> bytes:
+        command = [*self._command(program), *arguments]
+        return subprocess.run(command, check=True, input=given, stdout=subprocess.PIPE, cwd=self._folder).stdout
 
     def _command(self, program: str) -> list[str]:
         return [*self._user, str(self._programs / program)]
+
+
+def _name(path: Path) -> str:
+    return f"t{hashlib.sha256(str(path).encode()).hexdigest()[:16]}"
 
 
 def _programs() -> Path:

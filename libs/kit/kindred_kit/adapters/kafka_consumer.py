@@ -18,6 +18,7 @@ from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssi
 from kafka.structs import OffsetAndMetadata, TopicPartition
 
 from kindred_kit.adapters.kafka_client import DEADLINE_MS, KafkaSettings, message_of, partition_of, translated
+from kindred_kit.lifecycle import BackgroundTasks
 from kindred_kit.ports.bus import Message
 
 _SESSION_MS, _HEARTBEAT_MS = 10_000, 2_000
@@ -81,6 +82,7 @@ class KafkaGroupMember:
         # commits have a thread of their own: a poll that gives a partition up waits for them
         self._reading = ThreadPoolExecutor(1, thread_name_prefix="kafka-read")
         self._committing = ThreadPoolExecutor(1, thread_name_prefix="kafka-commit")
+        self._background = BackgroundTasks(group)
         self._client: Any = None
         self._options = {
             **settings.client,
@@ -101,7 +103,7 @@ class KafkaGroupMember:
         except BaseException:
             member._shut_down()
             raise
-        member._keeping_up = asyncio.create_task(member._keep_up())
+        member._background.start(member._keep_up(), "membership")
         return member
 
     async def poll(self, max_messages: int, timeout_s: float) -> Sequence[Message]:
@@ -115,7 +117,7 @@ class KafkaGroupMember:
 
     async def aclose(self) -> None:
         self._closing = True
-        self._keeping_up.cancel()
+        await self._background.aclose()
         with suppress(Exception):  # a broker that is down misses it anyway
             await self._run(self._reading, lambda: self._client.close(timeout_ms=DEADLINE_MS))
         self._shut_down()

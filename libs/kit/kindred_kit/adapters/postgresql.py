@@ -1,7 +1,5 @@
 """PostgreSQL, where it differs from SQLite: connections, locks among processes, and what its errors mean."""
 
-import hashlib
-
 from sqlalchemy import URL, Connection, Engine, create_engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as NoConnection
@@ -11,6 +9,9 @@ from kindred_kit.errors import InvalidArgument, KindredError, StorageFull, Stora
 _AGAIN = {"40001", "40P01", "23505"}
 """Serialization failure, deadlock, and a key that another transaction inserted at the same moment: a transaction that
 runs again sees what the other one did."""
+
+_KEY = "hashtextextended(current_schema() || ' ' || %s, 0)"
+"""Of an advisory lock, by its name: each schema of a database is a gallery of its own."""
 
 _SESSION = {
     # the deadlines of calls are 30 s: nobody waits for the answer of a statement that takes much longer
@@ -46,7 +47,7 @@ def prepare_migration(connection: Connection, package: str) -> None:
     """Let one process at a time migrate, the others wait for it. Raises InvalidArgument for an unfit database."""
     connection.exec_driver_sql("SET LOCAL statement_timeout = 0")  # of many millions of rows
     connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
-    connection.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", (lock_key(package),))
+    connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_KEY})", (package,))
     query = "SELECT datcollate, pg_encoding_to_char(encoding) FROM pg_database WHERE datname = current_database()"
     collation, encoding = connection.exec_driver_sql(query).one()
     if collation.split(".")[0] not in {"C", "POSIX"} or encoding != "UTF8":
@@ -56,18 +57,13 @@ def prepare_migration(connection: Connection, package: str) -> None:
         )
 
 
-def lock_key(name: str) -> int:
-    """Of an advisory lock; 64 bits of a hash, so that no registry of numbers is needed."""
-    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big", signed=True)
-
-
 def try_lock(connection: Connection, name: str) -> bool:
     """Take the lock for as long as the connection lives, or until `unlock`."""
-    return bool(connection.exec_driver_sql("SELECT pg_try_advisory_lock(%s)", (lock_key(name),)).scalar_one())
+    return bool(connection.exec_driver_sql(f"SELECT pg_try_advisory_lock({_KEY})", (name,)).scalar_one())
 
 
 def unlock(connection: Connection, name: str) -> None:
-    connection.exec_driver_sql("SELECT pg_advisory_unlock(%s)", (lock_key(name),))
+    connection.exec_driver_sql(f"SELECT pg_advisory_unlock({_KEY})", (name,))
 
 
 def again(error: DBAPIError) -> bool:
