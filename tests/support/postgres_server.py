@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import psycopg
 
 from support.servers import free_port, missing, stop, wait_until
@@ -57,8 +58,10 @@ class PostgresServer:
     def kill(self) -> None:
         """As a crash does: no word to anybody."""
         assert self._process is not None
+        backends = psutil.Process(self._process.pid).children()
         self._process.kill()
         self._process.wait(30)
+        psutil.wait_procs(backends, 30)  # they notice and end; until then no other server may start on their files
 
     def close(self) -> None:
         if self._process is not None and self._process.poll() is None:

@@ -4,7 +4,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as NoConnection
 
-from kindred_kit.errors import InvalidArgument, KindredError, StorageFull, StorageReadOnly, Unavailable
+from kindred_kit.errors import InvalidArgument, KindredError, StorageFull, Unavailable
 
 _AGAIN = {"40001", "40P01", "23505"}
 """Serialization failure, deadlock, and a key that another transaction inserted at the same moment: a transaction that
@@ -48,11 +48,11 @@ def prepare_migration(connection: Connection, package: str) -> None:
     connection.exec_driver_sql("SET LOCAL statement_timeout = 0")  # of many millions of rows
     connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
     connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_KEY})", (package,))
-    query = "SELECT datcollate, pg_encoding_to_char(encoding) FROM pg_database WHERE datname = current_database()"
-    collation, encoding = connection.exec_driver_sql(query).one()
-    if collation.split(".")[0] not in {"C", "POSIX"} or encoding != "UTF8":
+    query = "SELECT 'B' < 'a' AND '9' < ':', current_setting('server_encoding')"
+    by_bytes, encoding = connection.exec_driver_sql(query).one()
+    if not by_bytes or encoding != "UTF8":
         raise InvalidArgument(
-            f"the database sorts by {collation} ({encoding}); ids are compared byte by byte. Make it with: "
+            f"the database ({encoding}) does not sort texts byte by byte, as ids are compared. Make it with: "
             "CREATE DATABASE … TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C.UTF-8'"
         )
 
@@ -80,8 +80,8 @@ def situation(error: SQLAlchemyError) -> KindredError | None:
     state = _state(error)
     if state == "53100":
         return StorageFull("the disk of the database is full")
-    if state == "25006":
-        return StorageReadOnly("the database takes no writes now")
+    if state == "25006":  # the other server takes over, or an operator looks at this one
+        return Unavailable("the database takes no writes now")
     if state in {"22021", "22P05"} or "NUL (0x00)" in str(error.orig):
         return InvalidArgument("a text holds a character that can't be kept")
     if error.connection_invalidated or (state == "" and type(error.orig).__name__ == "OperationalError"):
