@@ -15,10 +15,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
+from google.protobuf.message import DecodeError
+
 from kindred.events.v1 import events_pb2 as events
 from kindred_kit.context import REQUEST_ID_METADATA, new_request_id, request_id_var
-from kindred_kit.errors import KindredError
-from kindred_kit.ports.bus import Bus, Consumer, Message, OutgoingMessage
+from kindred_kit.errors import EventInvalid, KindredError
+from kindred_kit.ports.bus import DEAD_LETTERS, Bus, Consumer, Message, OutgoingMessage
 from kindred_kit.telemetry import WORKER_IMAGES, WORKER_LAG, get_logger
 
 Handler = Callable[[events.ImageEvent], Awaitable[None]]
@@ -133,7 +135,7 @@ class Worker:
         first_error = ""
         for attempt in itertools.count(1):
             try:
-                event.ParseFromString(message.payload)
+                _read_event(event, message.payload)
                 await self._handle(event)
                 WORKER_IMAGES.labels(self._settings.group, "ok").inc()
                 return
@@ -165,10 +167,13 @@ class Worker:
             first_error=first_error,
             last_error=f"{failure.code}: {failure.detail}",
             failed_at_ms=int(time.time() * 1000),
+            payload=message.payload,
         )
-        outgoing = OutgoingMessage(message.key, letter.SerializeToString(), message.headers)
-        await self._retrying(lambda: self._bus.publish(f"{self._settings.topic}.dlq", [outgoing]))
-        await self._retrying(lambda: self._on_poison(event, failure))
+        key = f"{message.key}/{self._settings.group}"  # of an image's letters the last of each group is kept
+        outgoing = OutgoingMessage(key, letter.SerializeToString(), message.headers)
+        await self._retrying(lambda: self._bus.publish(f"{self._settings.topic}{DEAD_LETTERS}", [outgoing]))
+        if event.image_id:  # else it was no event
+            await self._retrying(lambda: self._on_poison(event, failure))
         WORKER_IMAGES.labels(self._settings.group, "dead_letter").inc()
         self._log.warning("dead letter", image_id=message.key, code=failure.code, detail=failure.detail)
 
@@ -197,6 +202,16 @@ def _by_key(messages: Sequence[Message]) -> dict[str, list[Message]]:
     for message in messages:
         groups.setdefault(message.key, []).append(message)
     return groups
+
+
+def _read_event(event: events.ImageEvent, payload: bytes) -> None:
+    """Raises EventInvalid."""
+    try:
+        event.ParseFromString(payload)
+    except DecodeError:
+        event.Clear()
+    if not event.image_id:
+        raise EventInvalid("the message is not an event of an image")
 
 
 def _unknown(error: Exception) -> KindredError:
