@@ -6,9 +6,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 READERS := .venv-readers
 SERVERS := .venv-servers
+KAFKA := .kafka
 IMAGES ?=
 DATA_DIR ?= demo/gallery
 PACKAGES := proto libs/kit services/gateway services/embedder services/detector services/search services/datasets services/standalone
+ON_POSTGRESQL := tests/unit/search/test_schema.py tests/unit/datasets/test_schema.py tests/unit/datasets/test_store.py tests/integration/search
 EDITABLE := $(foreach package,$(PACKAGES),-e $(package))
 LOCKS := bootstrap runtime demo dev readers servers
 export PATH := $(CURDIR)/$(BIN):$(PATH)
@@ -48,6 +50,10 @@ $(SERVERS)/.made: $(VENV)/.run requirements/servers.txt
 	@uv pip install --quiet --python $(SERVERS)/bin/python --require-hashes -r requirements/servers.txt
 	@touch $@
 
+# Needs mvn, Java 17 and a reachable Maven Central; the tests that want a Kafka server are skipped without.
+$(KAFKA)/.made: tools/install_kafka.sh tools/kafka/pom.xml tools/kafka/SHA256SUMS
+	@if tools/install_kafka.sh; then touch $@; else echo "No Kafka server: its tests are skipped"; fi
+
 .PHONY: demo
 demo: $(VENV)/.run ## Index photos (IMAGES=~/Pictures or the ones that ship with Python packages), search, write demo/report.html
 	@kindred --data-dir "$(DATA_DIR)" demo --report demo/report.html $(IMAGES)
@@ -57,8 +63,13 @@ up: $(VENV)/.run ## Serve the HTTP API and the search page on http://127.0.0.1:8
 	@exec kindred --data-dir "$(DATA_DIR)" serve
 
 .PHONY: test
-test: $(VENV)/.dev $(READERS)/.made ## Run every test that this machine can run
+test: $(VENV)/.dev $(READERS)/.made $(SERVERS)/.made $(KAFKA)/.made ## Run every test that this machine can run
 	@pytest tests
+	@pytest --database=postgresql $(ON_POSTGRESQL)
+
+.PHONY: test-postgresql
+test-postgresql: $(VENV)/.dev ## The tests of catalogue and data sets, on a real PostgreSQL in the place of SQLite
+	@pytest --database=postgresql $(ON_POSTGRESQL) tests/integration/datasets
 
 .PHONY: lint
 lint: $(VENV)/.dev ## ruff, mypy --strict, import contracts, stub freshness
@@ -118,4 +129,4 @@ lock: $(VENV)/.run ## Resolve requirements/*.in again
 
 .PHONY: clean
 clean: ## Remove the environment and the demo (never your photos)
-	@rm -rf $(VENV) $(READERS) demo .mypy_cache .ruff_cache .pytest_cache
+	@rm -rf $(VENV) $(READERS) $(SERVERS) $(KAFKA) demo .mypy_cache .ruff_cache .pytest_cache

@@ -4,7 +4,6 @@ import hashlib
 import io
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -18,26 +17,43 @@ import httpx
 import pytest
 from support.paths import MODELS
 from support.photos import skimage_photo
+from support.servers import free_port
 
 from kindred.detector.v1 import detector_pb2, detector_pb2_grpc
 from kindred_kit.rpc import open_channel
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
+@pytest.fixture(params=["embedded", "cluster"])
+def engines(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
+    """Where blobs, events and catalogues are: files, or the servers of a cluster."""
+    if request.param == "embedded":
+        return {
+            "KINDRED_BLOBS_URL": f"file://{tmp_path}/blobs",
+            "KINDRED_BUS_URL": f"sqlite://{tmp_path}/bus.db",
+            "KINDRED_DATABASE_URL": f"sqlite:///{tmp_path}/catalogue.db",
+            "KINDRED_DATASETS_DATABASE_URL": f"sqlite:///{tmp_path}/datasets.db",
+        }
+    kafka, postgres, s3 = [request.getfixturevalue(name) for name in ("kafka", "postgres", "s3")]
+    bucket = s3.bucket("kindred")
+    return {
+        "KINDRED_BLOBS_URL": "s3://kindred/gallery",
+        "KINDRED_BLOBS_ENDPOINT": bucket["endpoint"],
+        "KINDRED_BLOBS_REGION": bucket["region"],
+        "KINDRED_BLOBS_ACCESS_KEY": bucket["access_key_id"],
+        "KINDRED_BLOBS_SECRET_KEY": bucket["secret_access_key"],
+        "KINDRED_BUS_URL": f"{kafka.url}?partitions=4",
+        "KINDRED_DATABASE_URL": postgres.database(tmp_path / "catalogue.db"),
+        "KINDRED_DATASETS_DATABASE_URL": postgres.database(tmp_path / "catalogue.db"),
+    }
 
 
 @pytest.fixture
-def addresses(tmp_path: Path) -> Iterator[dict[str, str]]:
+def addresses(tmp_path: Path, engines: dict[str, str]) -> Iterator[dict[str, str]]:
     ports = {name: free_port() for name in ("search", "embedder", "detector", "datasets", "gateway")}
     shared = {
         **{f"KINDRED_{name.upper()}_ADDRESS": f"127.0.0.1:{port}" for name, port in ports.items()},
         "KINDRED_MODELS_DIR": str(MODELS),
-        "KINDRED_BLOBS_URL": f"file://{tmp_path}/blobs",
-        "KINDRED_BUS_URL": f"sqlite://{tmp_path}/bus.db",
-        "KINDRED_DATABASE_URL": f"sqlite:///{tmp_path}/catalogue.db",
-        "KINDRED_DATASETS_DATABASE_URL": f"sqlite:///{tmp_path}/datasets.db",
+        **engines,
         "KINDRED_DATASETS_WORK_DIR": f"{tmp_path}/work",
         "KINDRED_LINK_SECRET": "shared by all gateways",
         "KINDRED_VECTORS_DIR": f"{tmp_path}/vectors",
