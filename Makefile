@@ -7,12 +7,14 @@ BIN := $(VENV)/bin
 READERS := .venv-readers
 SERVERS := .venv-servers
 KAFKA := .kafka
+REFERENCE := .venv-reference
+SYSTEM_PYTHON ?= /usr/bin/python3
 IMAGES ?=
 DATA_DIR ?= demo/gallery
 PACKAGES := proto libs/kit services/gateway services/embedder services/detector services/search services/datasets services/standalone
 ON_POSTGRESQL := tests/unit/search/test_schema.py tests/unit/datasets/test_schema.py tests/unit/datasets/test_store.py tests/integration/search
 EDITABLE := $(foreach package,$(PACKAGES),-e $(package))
-LOCKS := bootstrap runtime demo dev readers servers
+LOCKS := bootstrap runtime demo dev readers servers reference
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Trust what the machine trusts, as pip does: an index behind a company's certificate works.
 ifneq ($(wildcard /etc/ssl/certs/ca-certificates.crt),)
@@ -53,6 +55,13 @@ $(SERVERS)/.made: $(VENV)/.run requirements/servers.txt
 # Needs mvn, Java 17 and a reachable Maven Central; the tests that want a Kafka server are skipped without.
 $(KAFKA)/.made: tools/install_kafka.sh tools/kafka/pom.xml tools/kafka/SHA256SUMS
 	@if tools/install_kafka.sh; then touch $@; else echo "No Kafka server: its tests are skipped"; fi
+
+# transformers' CLIPModel and OpenAI's tokenizer on Debian's CPU-only torch; CI compares with what they answered once.
+$(REFERENCE)/.made: $(VENV)/.run requirements/reference.txt
+	@$(SYSTEM_PYTHON) -c 'import torch' 2>/dev/null || { echo "The reference needs Debian 12's torch: apt-get install --no-install-recommends python3-torch"; exit 1; }
+	@test -x $(REFERENCE)/bin/python || uv venv --quiet --system-site-packages --python $(SYSTEM_PYTHON) $(REFERENCE)
+	@uv pip install --quiet --python $(REFERENCE)/bin/python --require-hashes -r requirements/reference.txt
+	@touch $@
 
 .PHONY: demo
 demo: $(VENV)/.run ## Index photos (IMAGES=~/Pictures or the ones that ship with Python packages), search, write demo/report.html
@@ -119,6 +128,11 @@ bench-failure-set: $(VENV)/.dev ## Precision of the photos found for a failure s
 bench-leak-guard: $(VENV)/.dev ## Copies of holdout photos that the leak guard finds, and strangers that it takes for copies
 	@python -m benchmarks.leak_guard
 
+.PHONY: test-reference
+test-reference: $(VENV)/.dev $(REFERENCE)/.made ## Ask transformers and OpenAI's tokenizer again, and compare with tests/golden/clip
+	@$(REFERENCE)/bin/python tests/reference/__main__.py .venv-reference/golden
+	@python tests/reference/compare.py .venv-reference/golden tests/golden/clip
+
 .PHONY: test-crash
 test-crash: $(VENV)/.dev ## The long crash suites, 20 minutes and more: every durable boundary with ten seeds
 	@KINDRED_LONG=1 pytest -vv tests/e2e/test_crash.py tests/e2e/test_dataset_crash.py
@@ -129,4 +143,4 @@ lock: $(VENV)/.run ## Resolve requirements/*.in again
 
 .PHONY: clean
 clean: ## Remove the environment and the demo (never your photos)
-	@rm -rf $(VENV) $(READERS) $(SERVERS) $(KAFKA) demo .mypy_cache .ruff_cache .pytest_cache
+	@rm -rf $(VENV) $(READERS) $(SERVERS) $(KAFKA) $(REFERENCE) demo .mypy_cache .ruff_cache .pytest_cache

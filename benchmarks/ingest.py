@@ -3,9 +3,9 @@
 The limit is the cores divided by the CPU seconds that the stages of one image need: read + hash + probe, decode +
 resize + thumbnail, the model's pass. They run without any service in bare threads, one a core, and each thread's CPU
 time is counted: two passes of the model side by side share a memory bus, and cost a few percent more than one pass
-alone. What they cost with one thread at work is shown too. End to end is `kindred index`' own indexer on an open gallery (models
-loaded), from the first file read to the last image searchable. Both are measured in every round, on photos that the
-gallery has not seen; the median of the rounds' ratios decides.
+alone. What they cost with one thread at work is shown too. End to end is the indexer of `kindred index` on an open
+gallery (models loaded), from the first file read to the last image searchable. Both are measured in every round, on
+photos that the gallery has not seen; the median of the rounds' ratios decides.
 
 The limit supposes that the cores are all ours. What a shared machine really gives shows in the images/s of the threads.
 """

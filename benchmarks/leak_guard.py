@@ -31,7 +31,7 @@ from benchmarks.embedding import embed, open_embedder
 from benchmarks.gallery import shared
 from benchmarks.near_copies import KINDS as PLAIN
 from benchmarks.near_copies import Copy
-from kindred_datasets.near_copies import GUARD_LEAST_COSINE, GUARD_MOST_EACH, pairs_between
+from kindred_datasets.copies.near_copies import GUARD_LEAST_COSINE, GUARD_MOST_EACH, pairs_between
 from kindred_kit.cores import available_cores
 from kindred_kit.imaging import ImageLimits, decode
 from kindred_kit.imaging.copies import compare, signature

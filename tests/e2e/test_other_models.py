@@ -39,7 +39,7 @@ async def test_a_gallery_is_brought_over_to_other_models(command_line: CommandLi
     photos = write_photos(tmp_path / "photos", SHOTS)
     async with opened(command_line.data_dir) as session:
         assert (await index(session, sorted(photos.iterdir()))).indexed == len(SHOTS)
-    old = next(model.space for model in ModelSet.load(MODELS) if model.space)
+    old = ModelSet.load(MODELS).of_kind("lite", "text_encoder").space
     changed = with_another_space(tmp_path / "models", "other-2")
     settings = environment(KINDRED_MODELS_DIR=str(changed))
 

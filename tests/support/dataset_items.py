@@ -8,7 +8,7 @@ from dataclasses import replace
 from PIL import Image, ImageOps
 
 from kindred_datasets.domain import Item, Label, Rights, Split
-from kindred_datasets.survey import Items
+from kindred_datasets.export.survey import Items
 from support.fakes import MemoryBlobs
 
 RIGHTS = Rights("by", "https://creativecommons.org/licenses/by/4.0/", "Ann", source_url="https://photos.example/1")

@@ -10,10 +10,10 @@ import sys
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
-from kindred_datasets.destination import zip_file
 from kindred_datasets.domain import Item, Label, Rights
-from kindred_datasets.export import ExportSpec, export
-from kindred_datasets.formats import FORMS
+from kindred_datasets.export.destination import zip_file
+from kindred_datasets.export.formats import FORMS
+from kindred_datasets.export.packing import ExportSpec, export
 from support.fakes import MemoryBlobs
 from support.photos import noise_jpeg
 

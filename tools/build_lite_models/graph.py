@@ -1,101 +1,17 @@
-"""A small ONNX graph builder: names are made here, constants are typed here, whole models can be absorbed."""
+"""What the lite models' graphs go through; the builder is the kit's."""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import onnx
 import onnxruntime as ort
-from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
 
-OPSET = 17
-IR_VERSION = 8
-HALF_MIN_ELEMENTS = 1024
-"""Constants smaller than this stay float32: they weigh nothing, and scales and biases keep their exact value."""
+from kindred_kit.graphs import precision
+from kindred_kit.graphs.builder import GraphBuilder
 
-
-class GraphBuilder:
-    """Collects nodes and constants; every method returns the names of the values that it made."""
-
-    def __init__(self) -> None:
-        self.nodes: list[onnx.NodeProto] = []
-        self.initializers: list[onnx.TensorProto] = []
-        self.inputs: list[onnx.ValueInfoProto] = []
-        self.outputs: list[onnx.ValueInfoProto] = []
-        self._made = 0
-
-    def _fresh(self, stem: str) -> str:
-        self._made += 1
-        return f"{stem}_{self._made}"
-
-    def input(self, name: str, dtype: int, shape: Sequence[int | str]) -> str:
-        self.inputs.append(helper.make_tensor_value_info(name, dtype, list(shape)))
-        return name
-
-    def output(self, value: str, name: str, dtype: int, shape: Sequence[int | str]) -> None:
-        self.nodes.append(helper.make_node("Identity", [value], [name]))
-        self.outputs.append(helper.make_tensor_value_info(name, dtype, list(shape)))
-
-    def floats(self, values: Any) -> str:
-        return self.constant(np.asarray(values, np.float32))
-
-    def ints(self, values: Any) -> str:
-        return self.constant(np.asarray(values, np.int64))
-
-    def constant(self, array: NDArray[Any]) -> str:
-        name = self._fresh("const")
-        self.initializers.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
-        return name
-
-    def op(self, op_type: str, *inputs: str, **attributes: Any) -> str:
-        return self.ops(op_type, 1, *inputs, **attributes)[0]
-
-    def ops(self, op_type: str, outputs: int, *inputs: str, **attributes: Any) -> list[str]:
-        names = [self._fresh(op_type.lower()) for _ in range(outputs)]
-        self.nodes.append(helper.make_node(op_type, list(inputs), names, **attributes))
-        return names
-
-    def l2_normalise(self, value: str) -> str:
-        """value / |value| over the last axis."""
-        norm = self.op("ReduceL2", value, axes=[-1], keepdims=1)
-        return self.op("Div", value, self.op("Max", norm, self.floats(1e-9)))
-
-    def absorb(self, model: onnx.ModelProto, prefix: str, inputs: Mapping[str, str]) -> dict[str, str]:
-        """Copy all of `model` in with prefixed names; `inputs` maps its inputs to our values. Returns all its names."""
-        renamed = dict(inputs) | {"": ""}
-
-        def rename(name: str) -> str:
-            return renamed.setdefault(name, f"{prefix}/{name}")
-
-        for tensor in model.graph.initializer:
-            copy = onnx.TensorProto()
-            copy.CopyFrom(tensor)
-            copy.name = rename(tensor.name)
-            self.initializers.append(copy)
-        for node in model.graph.node:
-            copied = onnx.NodeProto()
-            copied.CopyFrom(node)
-            copied.name = ""
-            for field in (copied.input, copied.output):
-                names = [rename(name) for name in field]
-                del field[:]
-                field.extend(names)
-            self.nodes.append(copied)
-        return renamed
-
-    def model(self, name: str, keep: Iterable[str] = ()) -> onnx.ModelProto:
-        """The finished, checked model; `keep` adds values without a declared shape as further float outputs."""
-        extra = [helper.make_tensor_value_info(value, TensorProto.FLOAT, None) for value in keep]
-        graph = helper.make_graph(self.nodes, name, self.inputs, [*self.outputs, *extra], self.initializers)
-        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)])
-        model.ir_version = IR_VERSION
-        onnx.checker.check_model(model)
-        return model
+__all__ = ["GraphBuilder", "optimise", "session", "store_half"]
 
 
 def optimise(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -119,19 +35,8 @@ def optimise(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def store_half(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Large float32 constants become float16 plus a Cast, which runtimes fold at load: half the file, same speed."""
-    casts: list[onnx.NodeProto] = []
-    for tensor in model.graph.initializer:
-        values = numpy_helper.to_array(tensor)
-        if values.dtype != np.float32 or values.size < HALF_MIN_ELEMENTS:
-            continue
-        name = tensor.name
-        half = np.clip(values, -65504, 65504).astype(np.float16)
-        tensor.CopyFrom(numpy_helper.from_array(half, f"{name}_f16"))
-        casts.append(helper.make_node("Cast", [f"{name}_f16"], [name], to=TensorProto.FLOAT))
-    nodes = [*casts, *model.graph.node]
-    del model.graph.node[:]
-    model.graph.node.extend(nodes)
+    """See `precision.store_half`."""
+    precision.store_half(model)
     onnx.checker.check_model(model)
     return model
 

@@ -191,6 +191,35 @@ class ModelInvalid(KindredError):
     status = Status.INTERNAL
 
 
+class ModelNotPulled(KindredError):
+    """The weights of a model are not on this machine yet; the detail says which command gets them."""
+
+    code = "model_not_pulled"
+    status = Status.PRECONDITION
+
+
+class ModelDownloadFailed(KindredError):
+    """A publisher or mirror did not give the file; what came before is kept and the next pull goes on from there."""
+
+    code = "model_download_failed"
+    status = Status.UNAVAILABLE
+    retryable = True
+
+
+class ModelFileRefused(KindredError):
+    """A file is not the one that a model.yaml pins. Nothing of it is kept."""
+
+    code = "model_file_refused"
+    status = Status.UNPROCESSABLE
+
+
+class LicenseNotAccepted(KindredError):
+    """Weights whose licence their user has to accept first."""
+
+    code = "license_not_accepted"
+    status = Status.PRECONDITION
+
+
 class Unavailable(KindredError):
     code = "unavailable"
     status = Status.UNAVAILABLE

@@ -59,6 +59,9 @@ class ProcessSettings(BusSettings):
     models_dir: Path = Path("triton_models")
     own_models_dir: Path | None = None
     """Model folders of the user's own, beside those of `models_dir`."""
+    model_store_dir: Path | None = None
+    """Where `kindred models pull` put weights; default: the platform's directory for user data."""
+    profile: str = "lite"
     blobs_url: str = "file://./data/blobs"
     blobs_endpoint: str = ""
     """Of an S3 that is not Amazon's."""
@@ -114,11 +117,11 @@ def bus_at(settings: BusSettings) -> Bus:
 
 
 def load_models(process: ProcessSettings) -> ModelSet:
-    return ModelSet.load(process.models_dir, process.own_models_dir)
+    return ModelSet.load(process.models_dir, process.own_models_dir, process.model_store_dir)
 
 
 async def open_inference(stack: AsyncExitStack, process: ProcessSettings) -> tuple[ModelSet, Inference]:
-    models = load_models(process)
+    models = load_models(process).pulled(process.profile)
     inference = OnnxInference({model.name: model.onnx_path for model in models})
     stack.push_async_callback(inference.aclose)
     return models, inference

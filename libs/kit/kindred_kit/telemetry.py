@@ -52,7 +52,7 @@ def configure_logging(*, level: str = "info", json: bool = False, tracebacks: bo
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),  # of the moment: a captured one may be closed
     )
 
 

@@ -2,14 +2,14 @@
 
 import orjson
 
-from kindred_datasets.embedding import embed_given
-from kindred_datasets.exporting import export_items
+from kindred_datasets.copies.guarding import Guard
+from kindred_datasets.copies.pictures import Pictures
+from kindred_datasets.export.exporting import export_items
 from kindred_datasets.gallery import Gallery
-from kindred_datasets.guarding import Guard
 from kindred_datasets.jobs import Archive, Finished, Job, Progress
 from kindred_datasets.leasing import Lease
-from kindred_datasets.pictures import Pictures
-from kindred_datasets.selecting import Selection, Selector
+from kindred_datasets.selection.embedding import embed_given
+from kindred_datasets.selection.selecting import Selection, Selector
 from kindred_datasets.settings import DatasetSettings
 from kindred_datasets.store import checkpoints, jobs
 from kindred_datasets.store.checkpoints import GivenView

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from kindred.datasets.v1 import datasets_pb2 as pb
 from kindred.search.v1 import search_pb2
 from kindred_datasets.domain import Note
-from kindred_datasets.formats import Form
+from kindred_datasets.export.formats import Form
 from kindred_datasets.jobs import Job, State
 from kindred_kit.errors import PrincipalMissing
 from kindred_kit.licenses import LICENSE_TYPES

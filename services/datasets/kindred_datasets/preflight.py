@@ -4,9 +4,9 @@ from collections.abc import Iterable, Sequence
 
 from kindred.datasets.v1 import datasets_pb2 as pb
 from kindred.search.v1 import search_pb2
-from kindred_datasets import emptiness
 from kindred_datasets.convert import wanted_filter
 from kindred_datasets.gallery import Gallery
+from kindred_datasets.selection import emptiness
 from kindred_kit.errors import DatasetEmpty, ImageNotFound, UnknownLabel
 
 

@@ -4,34 +4,33 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from tokenizers import Tokenizer
 
+from kindred_embedder.images import EmbeddingNotFinite
+from kindred_embedder.tokens import TokenReader
 from kindred_kit.errors import InvalidArgument
 from kindred_kit.models import ModelManifest
 from kindred_kit.ports.inference import Inference
 
 
 class TextEmbedder:
-    """The text tower of a space. Longer texts are cut after `max_text_tokens` tokens, the end token kept."""
+    """The text tower of a space."""
 
     def __init__(self, model: ModelManifest, inference: Inference) -> None:
+        """Raises ModelInvalid where the model's tokenizer can't be read."""
         self._model = model
         self._inference = inference
-        self._tokenizer = Tokenizer.from_file(str(model.tokenizer_path))
-        self._tokenizer.enable_truncation(model.max_text_tokens)
-        self._tokenizer.enable_padding()
+        self._tokens = TokenReader(model)
 
     async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """n texts -> float32 [n, d], L2-normalised. Raises InvalidArgument for an empty text, Unavailable."""
-        cleaned = [" ".join(text.split()) for text in texts]
+        """n texts -> float32 [n, d], L2-normalised.
+
+        Raises InvalidArgument for an empty text, EmbeddingNotFinite, Unavailable.
+        """
+        cleaned = [self._tokens.clean(text) for text in texts]
         if not cleaned or not all(cleaned):
             raise InvalidArgument("a text to embed must not be empty")
-        tokens = self._tokenizer.encode_batch(cleaned)
-        outputs = await self._inference.infer(
-            self._model.name,
-            {
-                "input_ids": np.array([token.ids for token in tokens], np.int64),
-                "attention_mask": np.array([token.attention_mask for token in tokens], np.int64),
-            },
-        )
-        return outputs["embedding"].astype(np.float32)
+        outputs = await self._inference.infer(self._model.name, self._tokens.read(cleaned))
+        embeddings = outputs["embedding"].astype(np.float32)
+        if not np.isfinite(embeddings).all():
+            raise EmbeddingNotFinite(f"model {self._model.name} gave an embedding that is not finite")
+        return embeddings

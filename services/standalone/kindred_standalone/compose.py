@@ -191,7 +191,7 @@ class Standalone:
             raise SpaceMismatch(f"the gallery was embedded into {searched.space!r}, the models embed into {space!r}")
 
     async def _adapters(self, directory: DataDirectory) -> Adapters:
-        models = self._settings.load_models()
+        models = self._settings.load_models().pulled(self._settings.profile)
         blobs = FileReferences(ObjectBlobStore.local(directory.blobs), self._settings.max_image_bytes)
         self._stack.push_async_callback(blobs.aclose)
         inference = OnnxInference({model.name: model.onnx_path for model in models})

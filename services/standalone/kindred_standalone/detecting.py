@@ -26,8 +26,8 @@ class Way:
 
 @asynccontextmanager
 async def open_detector(settings: StandaloneSettings) -> AsyncIterator[Detector]:
-    """Raises ModelInvalid."""
-    models = settings.load_models()
+    """Raises ModelInvalid, ModelNotPulled."""
+    models = settings.load_models().pulled(settings.profile)
     inference = OnnxInference({model.name: model.onnx_path for model in models})
     pool = ThreadPoolExecutor(available_cores(), thread_name_prefix="pixels")
     try:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kindred_datasets.domain import Label
-from kindred_datasets.formats import FORMS, Picture, coco, voc, yolo
+from kindred_datasets.export.formats import FORMS, Picture, coco, voc, yolo
 
 FORMATS = (*FORMS, "json")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from jinja2 import PackageLoader
 
-from kindred_datasets.sheet import Found, Frame, data_uri, environment, make_frame
+from kindred_datasets.export.sheet import Found, Frame, data_uri, environment, make_frame
 from kindred_standalone.hits import ShownHit
 from kindred_standalone.text import printable
 

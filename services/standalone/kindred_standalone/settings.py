@@ -15,11 +15,14 @@ if TYPE_CHECKING:
 class StandaloneSettings(Settings):
     """`models_dir` is the model repository; without it, the one beside this package's source.
 
-    `own_models_dir` holds model folders of the user's own, used beside it.
+    `own_models_dir` holds model folders of the user's own, used beside it. Pulled weights lie in `model_store_dir`, by
+    default the platform's directory for user data; `model_mirror` is a base address that stands in for the publishers'.
     """
 
     models_dir: Path | None = None
     own_models_dir: Path | None = None
+    model_store_dir: Path | None = None
+    model_mirror: str = ""
     profile: str = "lite"
     log_level: str = "error"
     log_json: bool = False
@@ -37,7 +40,7 @@ class StandaloneSettings(Settings):
         """Raises ModelInvalid."""
         from kindred_kit.models import ModelSet
 
-        return ModelSet.load(self.model_repository, self.own_models_dir)
+        return ModelSet.load(self.model_repository, self.own_models_dir, self.model_store_dir)
 
     @property
     def limits(self) -> ImageLimits:

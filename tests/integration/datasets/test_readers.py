@@ -17,10 +17,10 @@ from support.own_reader import Pictures, Read, read_export
 from support.paths import ROOT
 from support.photos import encoded, noise_jpeg
 
-from kindred_datasets.destination import FolderDestination
 from kindred_datasets.domain import Item, Label
-from kindred_datasets.export import ExportSpec, export
-from kindred_datasets.formats import FORMS
+from kindred_datasets.export.destination import FolderDestination
+from kindred_datasets.export.formats import FORMS
+from kindred_datasets.export.packing import ExportSpec, export
 
 PYTHON = ROOT / ".venv-readers" / "bin" / "python"
 CLASSES = ("dog", "fire hydrant", "vio\"lin, 'the' <&> one", "a:b # c", "Gänse 😀", "no", "7")

@@ -11,8 +11,8 @@ from support.dataset_items import Shelf, a_label
 from support.paths import ROOT
 from support.photos import noise_jpeg
 
-from kindred_datasets.destination import FolderDestination, stored_zip
-from kindred_datasets.export import ExportSpec, export
+from kindred_datasets.export.destination import FolderDestination, stored_zip
+from kindred_datasets.export.packing import ExportSpec, export
 from kindred_kit.adapters.object_store import ObjectBlobStore
 from kindred_kit.errors import StorageFull
 

@@ -1,13 +1,14 @@
 """Model folders: manifests are checked, pixels become tensors, boxes go back through the letterbox."""
 
+import re
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
-from support.paths import MODELS
+from support.paths import MODELS, ROOT
 
-from kindred_kit.errors import InvalidArgument, ModelInvalid
+from kindred_kit.errors import InvalidArgument, ModelInvalid, ModelNotPulled
 from kindred_kit.models import ImageInput, ModelManifest, ModelSet, prepare_image, read_boxes
 
 
@@ -20,6 +21,81 @@ def test_the_shipped_models_are_what_their_manifests_say() -> None:
     assert image.dimension == text.dimension == 768
     assert len(image.classes) == 80
     assert image.boxes_input.name in {i.name for i in image.image_inputs}
+
+
+def test_models_that_are_not_pulled_do_not_disturb_those_that_are(tmp_path: Path) -> None:
+    models = ModelSet.load(MODELS, store=tmp_path / "store")
+    states = {manifest.name: manifest.state for manifest in models}
+    assert states == {
+        "clip_image": "not pulled",
+        "clip_text": "not pulled",
+        "lite_image": "ready",
+        "lite_text": "ready",
+        "yolov7": "not pulled",
+        "yolov7_tiny": "not pulled",
+    }
+    assert {manifest.name for manifest in models.pulled("lite")} == {"lite_image", "lite_text"}
+    assert [manifest.name for manifest in models.detectors("lite")] == ["lite_image"]
+    command = "kindred models pull clip_image clip_text yolov7 --accept-license"
+    with pytest.raises(ModelNotPulled, match=command):
+        models.pulled("clip")
+    assert not (tmp_path / "store").exists()
+
+
+def test_a_detector_that_is_there_is_enough(tmp_path: Path) -> None:
+    models = ModelSet.load(MODELS, store=tmp_path)
+    assert [manifest.name for manifest in models.needed("clip")] == ["clip_image", "clip_text", "yolov7"]
+    tiny = models.get("yolov7_tiny").onnx_path
+    tiny.parent.mkdir(parents=True)
+    tiny.touch()
+    assert [manifest.name for manifest in models.needed("clip")] == ["clip_image", "clip_text", "yolov7_tiny"]
+
+
+def test_another_recipe_is_another_graph(tmp_path: Path) -> None:
+    folder = tmp_path / "clip_image"
+    shutil.copytree(MODELS / "clip_image", folder)
+    before = ModelManifest.load(folder, tmp_path / "store").onnx_path
+    text = (folder / "model.yaml").read_text()
+    (folder / "model.yaml").write_text(text.replace("precision: published", "precision: fp16"))
+    after = ModelManifest.load(folder, tmp_path / "store").onnx_path
+    assert before.parent.parent == after.parent.parent == tmp_path / "store" / "ready" / "clip_image"
+    assert before != after
+    # what is said of the model, but not done to it, changes nothing
+    (folder / "model.yaml").write_text(text.replace("license: MIT", "license: MIT License"))
+    assert ModelManifest.load(folder, tmp_path / "store").onnx_path == before
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("name: clip_image", "name: ../../clip_image"),
+        ("revision: 4c1807b", "revision: main # "),
+        ("graph: image_tower", "graph: magic"),
+        ("precision: published", "precision: fp8"),
+        ("std: [0.26862954, 0.26130258, 0.27577711]", "std: [0, 1, 1]"),
+        ("mean: [0.48145466, 0.4578275, 0.40821073]", "mean: [0.5]"),
+        ("prepare:", "unprepared:"),
+        ("  size_mb: 352", ""),
+        ("  graph: image_tower", "  graph: image_tower\n  speed: high"),
+    ],
+)
+def test_a_source_that_is_not_pinned_or_prepared_is_refused(tmp_path: Path, old: str, new: str) -> None:
+    text = (MODELS / "clip_image" / "model.yaml").read_text()
+    assert old in text
+    (tmp_path / "model.yaml").write_text(text.replace(old, new))
+    with pytest.raises(ModelInvalid, match="not a model manifest"):
+        ModelManifest.load(tmp_path)
+
+
+def test_the_manifest_of_the_guide_is_one(tmp_path: Path) -> None:
+    first, *_ = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "models.md").read_text(), re.DOTALL)
+    text = first.replace("sha256: …", f"sha256: '{'0' * 64}'").replace("size_bytes: …", "size_bytes: 1")
+    (tmp_path / "model.yaml").write_text(text)
+    manifest = ModelManifest.load(tmp_path, tmp_path / "store")
+    assert (manifest.profile, manifest.state, manifest.dimension) == ("siglip", "not pulled", 768)
+    assert [(i.width, i.fit) for i in manifest.image_inputs] == [(384, "stretch")]
+    assert manifest.source is not None
+    assert not manifest.source.is_published
 
 
 def test_a_changed_file_is_found(tmp_path: Path) -> None:

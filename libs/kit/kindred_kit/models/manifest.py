@@ -1,7 +1,8 @@
 """model.yaml of a model folder, read and checked."""
 
-import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+import json
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -9,14 +10,19 @@ from typing import Any, Literal, LiteralString, TypeVar
 
 import yaml
 
-from kindred_kit.errors import InvalidArgument, ModelInvalid
+from kindred_kit.errors import ModelInvalid
+from kindred_kit.models.source import Preparation, Source
+from kindred_kit.models.store import ModelStore, default_store, file_sha256, recipe_of
 
 Fit = Literal["stretch", "letterbox", "center_crop"]
 HeadKind = Literal["yolox", "yolov5", "yolov8"]
+State = Literal["ready", "pulled", "not pulled"]
+"""`pulled`: the publisher's file is there, but not prepared by the recipe of this manifest."""
 ANY_PROFILE = "any"
 """Profile of a model that works beside those of every profile, such as a user's own detector."""
 CALIBRATION_FILE = "calibration.json"
-_HASH_CHUNK_BYTES = 1 << 20
+MADE_FILE = "made.json"
+"""Beside a prepared graph: what it was made of, and its SHA-256."""
 _MAX_INPUT_PX = 8192
 
 T = TypeVar("T", bound=LiteralString)
@@ -51,6 +57,18 @@ class Head:
 
 
 @dataclass(frozen=True)
+class Tokens:
+    """How a text becomes token ids. `clean` is a name of kindred_embedder.cleaning.
+
+    `max_tokens` with the end token; `pad_id` fills up to it, or to the longest text where it is None.
+    """
+
+    clean: str
+    max_tokens: int
+    pad_id: int | None
+
+
+@dataclass(frozen=True)
 class ModelFile:
     """A file of the folder as its publisher made it."""
 
@@ -64,6 +82,8 @@ class ModelManifest:
     """What a model folder says of itself. `space` is the embedding space, empty for a model that embeds nothing.
 
     `nms_iou`: overlap above which the weaker of two boxes of one class goes; 1 keeps all.
+    A model with a `source` is not in its folder but in the `store`, once it was pulled; with `license_acceptance` only
+    after its licence was accepted.
     """
 
     folder: Path
@@ -79,9 +99,13 @@ class ModelManifest:
     label_set: str
     score_threshold: float
     nms_iou: float
-    max_text_tokens: int
+    tokens: Tokens | None
     files: tuple[ModelFile, ...]
     head: Head | None
+    source: Source | None
+    preparation: Preparation | None
+    license_acceptance: bool
+    store: ModelStore
     raw: Mapping[str, Any]
 
     @cached_property
@@ -119,29 +143,71 @@ class ModelManifest:
         raise ModelInvalid(f"model {self.name}: no output `boxes` with the frame of an image input")
 
     @property
+    def max_text_tokens(self) -> int:
+        """0 for a model that reads no text."""
+        return self.tokens.max_tokens if self.tokens else 0
+
+    @property
     def onnx_path(self) -> Path:
-        return self.folder / "1" / "model.onnx"
+        """The graph that is served: in the folder, or in the store for a model that is pulled."""
+        if self.source is None:
+            return self.folder / "1" / "model.onnx"
+        return self.store.ready_path(self.name, recipe_of(self.raw))
+
+    @property
+    def state(self) -> State:
+        if self.source is None or self.onnx_path.is_file():
+            return "ready"
+        return "pulled" if self.store.source_path(self.source).is_file() else "not pulled"
+
+    @property
+    def size_bytes(self) -> int:
+        """Of all its files; of weights that are not there as far as their publisher says."""
+        weights = self.source.size_bytes if self.source else 0
+        if self.source and self.onnx_path.is_file():
+            weights = self.onnx_path.stat().st_size
+        return weights + sum(file.size_bytes for file in self.files)
 
     @property
     def tokenizer_path(self) -> Path:
         return self.folder / str(self.raw["tokenizer"]["file"])
 
     def verify(self) -> None:
-        """Compare every file with its size and SHA-256. Raises ModelInvalid naming the first that differs."""
+        """Compare every file that is there with its SHA-256. Raises ModelInvalid naming the first that differs."""
         for file in self.files:
             if not file.path.is_file():
                 raise ModelInvalid(f"model {self.name}: {file.path.name} is missing from {self.folder}")
-            if file.path.stat().st_size != file.size_bytes or _sha256(file.path) != file.sha256:
+            if file.path.stat().st_size != file.size_bytes or file_sha256(file.path) != file.sha256:
                 raise ModelInvalid(
                     f"model {self.name}: {file.path.name} is not the file that model.yaml names (SHA-256)"
                 )
+        if self.source is not None:
+            self._verify_pulled(self.source)
+
+    def _verify_pulled(self, source: Source) -> None:
+        again = f"remove it, and  kindred models pull {self.name}  gets it again"
+        published = self.store.source_path(source)
+        if published.is_file() and file_sha256(published) != source.sha256:
+            raise ModelInvalid(f"model {self.name}: {published} is not what its publisher offers; {again}")
+        if not self.onnx_path.is_file():
+            return
+        try:
+            made = json.loads((self.onnx_path.parent / MADE_FILE).read_text())["sha256"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ModelInvalid(
+                f"model {self.name}: {self.onnx_path.parent} has no readable {MADE_FILE}; {again}"
+            ) from error
+        if file_sha256(self.onnx_path) != made:
+            raise ModelInvalid(f"model {self.name}: {self.onnx_path} is not the graph that was prepared; {again}")
 
     @classmethod
-    def load(cls, folder: Path) -> "ModelManifest":
+    def load(cls, folder: Path, store: Path | None = None) -> "ModelManifest":
         """Read `folder`/model.yaml. Raises ModelInvalid when it is missing or lacks what every model needs."""
         path = folder / "model.yaml"
         try:
             raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+            if raw.get("source") and not re.fullmatch(r"\w[\w.-]*", raw["name"], re.ASCII):
+                raise ValueError(f"{raw['name']!r} can't be the name of a folder in the store")
             return cls(
                 folder=folder,
                 name=raw["name"],
@@ -156,78 +222,19 @@ class ModelManifest:
                 label_set=(raw.get("label_set") or {}).get("name", ""),
                 score_threshold=float(raw.get("score_threshold", 0.0)),
                 nms_iou=float(raw.get("nms_iou", 1.0)),
-                max_text_tokens=int((raw.get("tokenizer") or {}).get("max_tokens", 0)),
+                tokens=_tokens(raw["tokenizer"]) if raw.get("tokenizer") else None,
                 head=_head(raw["head"], raw["outputs"]) if raw.get("head") else None,
                 files=tuple(ModelFile(folder / f["path"], f["sha256"], f["size_bytes"]) for f in raw["files"]),
+                source=Source.of(raw["source"]) if raw.get("source") else None,
+                preparation=Preparation.of(raw["prepare"]) if raw.get("source") else None,
+                license_acceptance=_one_of(raw.get("license_acceptance", "none"), "none", "required") == "required",
+                store=ModelStore(store or default_store()),
                 raw=raw,
             )
         except OSError as error:
             raise ModelInvalid(f"no readable model.yaml in {folder}: {error.strerror}") from error
-        except (KeyError, TypeError, ValueError, yaml.YAMLError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, yaml.YAMLError) as error:
             raise ModelInvalid(f"{path}: not a model manifest: {error!r}") from error
-
-
-@dataclass(frozen=True)
-class ModelSet:
-    """All models of a repository folder."""
-
-    models: Mapping[str, ModelManifest]
-
-    @classmethod
-    def load(cls, repository: Path, own: Path | None = None) -> "ModelSet":
-        """Read every `*/model.yaml` below `repository`, and below `own`, the user's.
-
-        Raises ModelInvalid when there is none, for a name given twice, and for one label set of two class lists.
-        """
-        models: dict[str, ModelManifest] = {}
-        for folder in (repository, own) if own is not None else (repository,):
-            manifests = [ModelManifest.load(path.parent) for path in sorted(folder.glob("*/model.yaml"))]
-            if not manifests:
-                raise ModelInvalid(f"no model folders in {folder}")
-            for manifest in manifests:
-                if manifest.name in models:
-                    raise ModelInvalid(f"two model folders are named {manifest.name!r}")
-                models[manifest.name] = manifest
-        first_of: dict[str, ModelManifest] = {}
-        for manifest in models.values():
-            first = first_of.setdefault(manifest.label_set, manifest)
-            if manifest.label_set and first is not manifest and manifest.classes != first.classes:
-                raise ModelInvalid(
-                    f"models {first.name} and {manifest.name} give label set {manifest.label_set} other classes; "
-                    "name one of the sets otherwise"
-                )
-        return cls(models)
-
-    def __iter__(self) -> Iterator[ModelManifest]:
-        return iter(self.models.values())
-
-    @property
-    def label_sets(self) -> dict[str, tuple[str, ...]]:
-        """Label set -> class names in the order of class ids."""
-        return {manifest.label_set: manifest.classes for manifest in self if manifest.label_set}
-
-    @property
-    def calibration_files(self) -> list[Path]:
-        """Where a model folder keeps how precise its labels are; few have one."""
-        return [manifest.folder / CALIBRATION_FILE for manifest in self if manifest.detects]
-
-    def get(self, name: str) -> ModelManifest:
-        if name not in self.models:
-            raise InvalidArgument(f"no model {name!r}; there are {', '.join(self.models)}")
-        return self.models[name]
-
-    def detectors(self, profile: str) -> list[ModelManifest]:
-        """Models that find boxes, the profile's own first: the first of a label set is the one that labels."""
-        found = [manifest for manifest in self if manifest.detects and manifest.serves(profile)]
-        return sorted(found, key=lambda manifest: manifest.profile != profile)
-
-    def of_kind(self, profile: str, *kinds: str) -> ModelManifest:
-        """The model of a profile that has one of the kinds, the first kind first. Raises ModelInvalid."""
-        for kind in kinds:
-            for manifest in self:
-                if manifest.profile == profile and manifest.kind == kind:
-                    return manifest
-        raise ModelInvalid(f"profile {profile!r} has no model of kind {' or '.join(kinds)}")
 
 
 def _image_input(entry: Mapping[str, Any]) -> ImageInput:
@@ -254,6 +261,13 @@ def _head(entry: Mapping[str, Any], outputs: Sequence[Mapping[str, Any]]) -> Hea
     return Head(_one_of(entry["kind"], "yolox", "yolov5", "yolov8"), output, strides)
 
 
+def _tokens(entry: Mapping[str, Any]) -> Tokens:
+    fixed = _one_of(entry.get("padding", "longest"), "longest", "max_length") == "max_length"
+    return Tokens(
+        str(entry.get("clean", "whitespace")), int(entry["max_tokens"]), int(entry["pad_id"]) if fixed else None
+    )
+
+
 def _side(value: Any) -> int:
     if not 1 <= int(value) <= _MAX_INPUT_PX:
         raise ValueError(f"{value!r} px")
@@ -265,11 +279,3 @@ def _one_of(value: Any, *known: T) -> T:
         if value == name:
             return name
     raise ValueError(f"{value!r} is none of {', '.join(map(str, known))}")
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(_HASH_CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()

@@ -1,17 +1,20 @@
-"""`kindred models list` and `kindred models verify`."""
+"""`kindred models list` and `verify`; `pull` and `import` are in pulling.py."""
 
 from __future__ import annotations
 
 import typer
 
+from kindred_standalone.cli import pulling
 from kindred_standalone.cli.options import JsonOption
 
 app = typer.Typer(help="The models that embed and label.", no_args_is_help=True)
+app.command("pull")(pulling.pull)
+app.command("import")(pulling.import_)
 
 
 @app.command("list")
 def list_models(as_json: JsonOption = False) -> None:
-    """List the models of the repository."""
+    """List the models of the repository: profile, space, licence, and whether their weights are here."""
     import orjson
     from rich.table import Table
 
@@ -21,26 +24,23 @@ def list_models(as_json: JsonOption = False) -> None:
 
     models = StandaloneSettings().load_models()
     if as_json:
-        fields = ("name", "version", "profile", "kind", "space", "dimension", "license", "label_set")
-        rows = [
-            {name: getattr(model, name) for name in fields}
-            | {"size_bytes": sum(file.size_bytes for file in model.files)}
-            for model in models
-        ]
+        fields = ("name", "version", "profile", "kind", "space", "dimension", "license", "label_set", "state")
+        rows = [{name: getattr(model, name) for name in (*fields, "size_bytes")} for model in models]
         typer.echo(orjson.dumps({"models": rows}).decode())
         return
     table = Table()
-    for column in ("model", "kind", "label set", "space", "size", "licence"):
+    for column in ("model", "profile", "kind", "label set", "space", "size", "licence", "state"):
         table.add_column(column, overflow="fold")
     for model in models:
-        size = size_text(sum(file.size_bytes for file in model.files))
-        table.add_row(f"{model.name}/{model.version}", model.kind, model.label_set, model.space, size, model.license)
+        name, size = f"{model.name}/{model.version}", size_text(model.size_bytes)
+        cells = (model.profile, model.kind, model.label_set, model.space, size, model.license, model.state)
+        table.add_row(name, *cells)
     out.print(table)
 
 
 @app.command()
 def verify(as_json: JsonOption = False) -> None:
-    """Compare every model file with its SHA-256; exit code 1 where one differs."""
+    """Compare every model file that is here with its SHA-256; exit code 1 where one differs."""
     import orjson
 
     from kindred_kit.errors import ModelInvalid
@@ -58,15 +58,18 @@ def verify(as_json: JsonOption = False) -> None:
             problems[model.name] = error.detail
     if as_json:
         rows = [
-            {"name": model.name, "ok": model.name not in problems, "detail": problems.get(model.name)}
+            {
+                "name": model.name,
+                "ok": model.name not in problems,
+                "state": model.state,
+                "detail": problems.get(model.name),
+            }
             for model in models
         ]
         typer.echo(orjson.dumps({"models": rows}).decode())
     else:
         for model in models:
-            out.print(
-                f"{model.name}: {'as published' if model.name not in problems else printable(problems[model.name])}",
-                markup=False,
-            )
+            said = problems.get(model.name) or ("as published" if model.state == "ready" else model.state)
+            out.print(f"{model.name}: {printable(said)}", markup=False, soft_wrap=True)
     if problems:
         raise typer.Exit(FAILED)

@@ -1,0 +1,1 @@
+"""A data set as files: COCO, YOLO or Pascal VOC, with manifest, attribution and preview."""
