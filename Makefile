@@ -133,6 +133,10 @@ test-reference: $(VENV)/.dev $(REFERENCE)/.made ## Ask transformers and OpenAI's
 	@$(REFERENCE)/bin/python tests/reference/__main__.py .venv-reference/golden
 	@python tests/reference/compare.py .venv-reference/golden tests/golden/clip
 
+.PHONY: cluster-local
+cluster-local: $(VENV)/.dev $(SERVERS)/.made $(KAFKA)/.made ## Kafka, PostgreSQL, S3 and the five services as processes here, until Ctrl-C
+	@python tools/cluster_local.py
+
 .PHONY: test-crash
 test-crash: $(VENV)/.dev ## The long crash suites, 20 minutes and more: every durable boundary with ten seeds
 	@KINDRED_LONG=1 pytest -vv tests/e2e/test_crash.py tests/e2e/test_dataset_crash.py
