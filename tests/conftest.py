@@ -22,6 +22,24 @@ def postgres() -> Iterator[PostgresServer]:
     server.close()
 
 
+@pytest.fixture
+def mortal_postgres() -> Iterator[PostgresServer]:
+    """A server of the test's own, to be killed."""
+    server = PostgresServer()
+    server.start()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def mortal_kafka() -> Iterator[KafkaServer]:
+    """A server of the test's own, to be killed."""
+    server = KafkaServer()
+    server.start()
+    yield server
+    server.close()
+
+
 @pytest.fixture(scope="session")
 def kafka() -> Iterator[KafkaServer]:
     """A Kafka server that no test stops."""

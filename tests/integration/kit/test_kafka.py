@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 from support.kafka_server import KafkaServer
@@ -30,15 +30,6 @@ async def bus(kafka: KafkaServer) -> AsyncIterator[KafkaBus]:
     bus = KafkaBus(KafkaSettings.from_url(f"{kafka.url}?partitions={PARTITIONS}", {}))
     yield bus
     await bus.aclose()
-
-
-@pytest.fixture
-def mortal() -> Iterator[KafkaServer]:
-    """A server of the test's own, to be killed."""
-    server = KafkaServer()
-    server.start()
-    yield server
-    server.close()
 
 
 def numbered(count: int, start: int = 0) -> list[OutgoingMessage]:
@@ -116,18 +107,18 @@ async def test_a_member_that_reads_nothing_holds_up_nobody(bus: KafkaBus, topic:
     await first.aclose()
 
 
-async def test_a_broker_that_was_killed_is_unavailable_and_then_goes_on(mortal: KafkaServer) -> None:
-    bus = KafkaBus(KafkaSettings.from_url(mortal.url, {}))
+async def test_a_broker_that_was_killed_is_unavailable_and_then_goes_on(mortal_kafka: KafkaServer) -> None:
+    bus = KafkaBus(KafkaSettings.from_url(mortal_kafka.url, {}))
     await bus.publish("images.v1", numbered(100))
     consumer = await bus.consumer("images.v1", GROUP)
     before = await read(consumer, 60)
     await consumer.commit(before[:30])
-    mortal.kill()
+    mortal_kafka.kill()
     with pytest.raises(Unavailable):
         await bus.publish("images.v1", numbered(1, start=100))
     with pytest.raises(Unavailable):
         await consumer.commit(before)
-    mortal.start()
+    mortal_kafka.start()
     await patiently(bus.publish, "images.v1", numbered(1, start=100))
     await patiently(consumer.commit, before)
     after: list[Message] = []

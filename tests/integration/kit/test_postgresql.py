@@ -1,7 +1,7 @@
 """What only a real server can show: transactions in each other's way, locks among processes, a server that dies."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
@@ -26,15 +26,6 @@ async def opened(url: str) -> AsyncIterator[Database]:
 @pytest.fixture
 def url(postgres: PostgresServer, tmp_path: Path) -> str:
     return postgres.database(tmp_path / "x.db")
-
-
-@pytest.fixture
-def mortal() -> Iterator[PostgresServer]:
-    """A server of the test's own, to be killed."""
-    server = PostgresServer()
-    server.start()
-    yield server
-    server.close()
 
 
 def make_counters(connection: Connection) -> None:
@@ -137,14 +128,16 @@ async def test_what_no_text_can_hold_is_the_callers_fault(url: str) -> None:
             await database.read(lambda connection: connection.execute(text("SELECT :x"), {"x": "a\0b"}).scalar())
 
 
-async def test_a_server_that_was_killed_is_unavailable_and_then_goes_on(mortal: PostgresServer, tmp_path: Path) -> None:
-    async with opened(mortal.database(tmp_path / "x.db")) as database:
+async def test_a_server_that_was_killed_is_unavailable_and_then_goes_on(
+    mortal_postgres: PostgresServer, tmp_path: Path
+) -> None:
+    async with opened(mortal_postgres.database(tmp_path / "x.db")) as database:
         await database.write(make_counters)
         await asyncio.gather(*[database.read(values) for _ in range(4)])  # connections that will be dead
-        mortal.kill()
+        mortal_postgres.kill()
         with pytest.raises(Unavailable, match="does not answer"):
             await database.read(values)
-        mortal.start()
+        mortal_postgres.start()
         assert await asyncio.gather(*[database.read(values) for _ in range(4)]) == [{"a": 0, "b": 0}] * 4
 
 
