@@ -107,6 +107,21 @@ async def test_a_member_that_reads_nothing_holds_up_nobody(bus: KafkaBus, topic:
     await first.aclose()
 
 
+async def test_a_client_that_is_broken_is_made_anew(bus: KafkaBus, topic: str) -> None:
+    await bus.publish(topic, numbered(20))
+    consumer = await bus.consumer(topic, GROUP)
+    await consumer.commit(await read(consumer, 5))
+    consumer._client._net.stop()
+    consumer._client._net.close()
+    found: set[int] = set()
+    while len(found) < 15:
+        messages = await patiently(consumer.poll, 100, 1.0)
+        found |= {int(message.payload) for message in messages}
+        await patiently(consumer.commit, messages)
+    assert await consumer.lag() == 0
+    await consumer.aclose()
+
+
 async def test_a_broker_that_was_killed_is_unavailable_and_then_goes_on(mortal_kafka: KafkaServer) -> None:
     bus = KafkaBus(KafkaSettings.from_url(mortal_kafka.url, {}))
     await bus.publish("images.v1", numbered(100))

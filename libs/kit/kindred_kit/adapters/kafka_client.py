@@ -58,7 +58,7 @@ def translated() -> Iterator[None]:
     """Errors of the client become Unavailable: a broker that is down or busy comes back, an operator grants a right."""
     try:
         yield
-    except (KafkaError, OSError) as error:
+    except (KafkaError, OSError, RuntimeError) as error:  # RuntimeError: its own thread has ended
         raise Unavailable(f"the event bus does not do it now: {type(error).__name__}") from error
 
 

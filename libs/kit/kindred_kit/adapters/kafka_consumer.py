@@ -27,6 +27,8 @@ _KEEP_UP_S = 0.5
 _KEEP_UP_POLL_MS = 50
 _REVOCATION_PATIENCE_S = 15.0
 _LOOK_S = 0.02
+_FAILURES = 5
+"""So many polls in a row that failed, where a broker that is away makes them empty: the client itself is broken."""
 
 Partitions = set[TopicPartition]
 T = TypeVar("T")
@@ -77,6 +79,7 @@ class KafkaGroupMember:
         self._topic = topic
         self._progress = _Progress()
         self._closing = False
+        self._failures = 0
         self._kept_back: list[Message] = []
         self._polled_s = time.monotonic()
         # commits have a thread of their own: a poll that gives a partition up waits for them
@@ -124,9 +127,27 @@ class KafkaGroupMember:
 
     def _open(self) -> None:
         self._client = KafkaConsumer(**self._options)
-        self._client.subscribe([self._topic], listener=_Revocations(self._give_up, self._progress.forget))
+        self._client.subscribe([self._topic], listener=_Revocations(self._give_up, self._lose))
+
+    def _reopen(self) -> None:
+        """What was read and not committed comes again."""
+        self._closing = True  # nobody waits for it
+        with suppress(Exception):
+            self._client.close(timeout_ms=_SESSION_MS)
+        self._closing = False
+        self._progress, self._kept_back = _Progress(), []
+        self._open()
+        self._failures = 0
 
     def _poll(self, max_messages: int, timeout_s: float) -> Sequence[Message]:
+        if self._failures >= _FAILURES:
+            self._reopen()
+        self._failures += 1
+        messages = self._poll_once(max_messages, timeout_s)
+        self._failures = 0
+        return messages
+
+    def _poll_once(self, max_messages: int, timeout_s: float) -> Sequence[Message]:
         self._polled_s = time.monotonic()
         if not self._kept_back:
             self._client.resume(*self._client.paused())
@@ -165,6 +186,11 @@ class KafkaGroupMember:
         deadline = time.monotonic() + _REVOCATION_PATIENCE_S
         while self._progress.under_way(partitions) and not self._closing and time.monotonic() < deadline:
             await self._client._net.sleep(_LOOK_S)  # the loop has no public name
+        self._progress.forget(partitions)
+
+    def _lose(self, partitions: Partitions) -> None:
+        """The group thought that this member was dead: others have them already."""
+        self._kept_back = [message for message in self._kept_back if partition_of(message) not in partitions]
         self._progress.forget(partitions)
 
     def _lag(self) -> int:
