@@ -6,13 +6,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 READERS := .venv-readers
 TRITON := .triton
+SERVERS := .venv-servers
+KAFKA := .kafka
 REFERENCE := .venv-reference
 SYSTEM_PYTHON ?= /usr/bin/python3
 IMAGES ?=
 DATA_DIR ?= demo/gallery
 PACKAGES := proto libs/kit services/gateway services/embedder services/detector services/search services/datasets services/standalone
+ON_POSTGRESQL := tests/unit/search/test_schema.py tests/unit/datasets/test_schema.py tests/unit/datasets/test_store.py tests/integration/search
 EDITABLE := $(foreach package,$(PACKAGES),-e $(package))
-LOCKS := bootstrap runtime demo dev readers reference
+LOCKS := bootstrap runtime demo dev readers servers reference
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Trust what the machine trusts, as pip does: an index behind a company's certificate works.
 ifneq ($(wildcard /etc/ssl/certs/ca-certificates.crt),)
@@ -53,6 +56,16 @@ $(TRITON)/.made: $(VENV)/.run requirements/triton-server.txt tools/install_trito
 triton-server: ## Install the tritonserver that tests use into .triton (Linux)
 	@$(MAKE) --no-print-directory $(TRITON)/.made
 
+# Servers that tests start here, apart for the same reason.
+$(SERVERS)/.made: $(VENV)/.run requirements/servers.txt
+	@test -x $(SERVERS)/bin/python || uv venv --quiet --python $(BIN)/python $(SERVERS)
+	@uv pip install --quiet --python $(SERVERS)/bin/python --require-hashes -r requirements/servers.txt
+	@touch $@
+
+# Needs mvn, Java 17 and a reachable Maven Central; the tests that want a Kafka server are skipped without.
+$(KAFKA)/.made: tools/install_kafka.sh tools/kafka/pom.xml tools/kafka/SHA256SUMS
+	@if tools/install_kafka.sh; then touch $@; else echo "No Kafka server: its tests are skipped"; fi
+
 # transformers' CLIPModel and OpenAI's tokenizer on Debian's CPU-only torch; CI compares with what they answered once.
 $(REFERENCE)/.made: $(VENV)/.run requirements/reference.txt
 	@$(SYSTEM_PYTHON) -c 'import torch' 2>/dev/null || { echo "The reference needs Debian 12's torch: apt-get install --no-install-recommends python3-torch"; exit 1; }
@@ -69,9 +82,14 @@ up: $(VENV)/.run ## Serve the HTTP API and the search page on http://127.0.0.1:8
 	@exec kindred --data-dir "$(DATA_DIR)" serve
 
 .PHONY: test
-test: $(VENV)/.dev $(READERS)/.made ## Run every test that this machine can run
+test: $(VENV)/.dev $(READERS)/.made $(SERVERS)/.made $(KAFKA)/.made ## Run every test that this machine can run
 	@$(MAKE) --no-print-directory $(TRITON)/.made || echo "No Triton server on this machine: its tests are skipped."
 	@pytest tests
+	@pytest --database=postgresql $(ON_POSTGRESQL)
+
+.PHONY: test-postgresql
+test-postgresql: $(VENV)/.dev ## The tests of catalogue and data sets, on a real PostgreSQL in the place of SQLite
+	@pytest --database=postgresql $(ON_POSTGRESQL) tests/integration/datasets
 
 .PHONY: lint
 lint: $(VENV)/.dev ## ruff, mypy --strict, import contracts, freshness of what is generated
@@ -139,6 +157,10 @@ test-reference: $(VENV)/.dev $(REFERENCE)/.made ## Ask transformers and OpenAI's
 	@$(REFERENCE)/bin/python tests/reference/__main__.py .venv-reference/golden
 	@python tests/reference/compare.py .venv-reference/golden tests/golden/clip
 
+.PHONY: cluster-local
+cluster-local: $(VENV)/.dev $(SERVERS)/.made $(KAFKA)/.made ## Kafka, PostgreSQL, S3 and the five services as processes here, until Ctrl-C
+	@python tools/cluster_local.py
+
 .PHONY: test-crash
 test-crash: $(VENV)/.dev ## The long crash suites, 20 minutes and more: every durable boundary with ten seeds
 	@KINDRED_LONG=1 pytest -vv tests/e2e/test_crash.py tests/e2e/test_dataset_crash.py
@@ -150,4 +172,4 @@ lock: $(VENV)/.run ## Resolve requirements/*.in again
 
 .PHONY: clean
 clean: ## Remove the environment and the demo (never your photos)
-	@rm -rf $(VENV) $(READERS) $(REFERENCE) $(TRITON) demo .mypy_cache .ruff_cache .pytest_cache
+	@rm -rf $(VENV) $(READERS) $(REFERENCE) $(TRITON) $(SERVERS) $(KAFKA) demo .mypy_cache .ruff_cache .pytest_cache

@@ -2,28 +2,40 @@
 
 import errno
 import os
+import secrets
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from support.fakes import MemoryBlobs
+from support.s3_server import CREDENTIALS, S3Server
 
 from kindred_kit.adapters.file_references import FileReferences, reference_key
 from kindred_kit.adapters.object_store import ObjectBlobStore
 from kindred_kit.errors import BlobNotFound, ImageChanged, ImageMissing, InvalidArgument, StorageFull, Unavailable
 from kindred_kit.ports.blobs import BlobStore
 
-ADAPTERS: dict[str, Callable[[Path], BlobStore]] = {
-    "fake": lambda folder: MemoryBlobs(),
-    "local": lambda folder: ObjectBlobStore.local(folder / "blobs"),
-    "memory": lambda folder: ObjectBlobStore.from_url("memory:///"),
-    "references over local": lambda folder: FileReferences(ObjectBlobStore.local(folder / "blobs")),
+ADAPTERS: dict[str, Callable[[Path, S3Server | None], BlobStore]] = {
+    "fake": lambda folder, _: MemoryBlobs(),
+    "local": lambda folder, _: ObjectBlobStore.local(folder / "blobs"),
+    "memory": lambda folder, _: ObjectBlobStore.from_url("memory:///"),
+    "references over local": lambda folder, _: FileReferences(ObjectBlobStore.local(folder / "blobs")),
+    "s3": lambda _, server: in_bucket(server),
+    "references over s3": lambda _, server: FileReferences(in_bucket(server)),
 }
 
 
 @pytest.fixture(params=ADAPTERS)
 def blobs(request: pytest.FixtureRequest, tmp_path: Path) -> BlobStore:
-    return ADAPTERS[request.param](tmp_path)
+    server = request.getfixturevalue("s3") if request.param.endswith("s3") else None
+    return ADAPTERS[request.param](tmp_path, server)
+
+
+def in_bucket(server: S3Server | None) -> ObjectBlobStore:
+    """Below a prefix of a bucket of its own."""
+    assert server is not None
+    name = f"b{secrets.token_hex(8)}"
+    return ObjectBlobStore.from_url(f"s3://{name}/a/prefix", **server.bucket(name))
 
 
 async def test_a_put_is_read_back(blobs: BlobStore) -> None:
@@ -157,3 +169,21 @@ async def test_a_full_disk_has_a_name(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(Path, "replace", full)
     with pytest.raises(StorageFull):
         await ObjectBlobStore.local(tmp_path / "blobs").put_file("a/b", tmp_path / "file")
+
+
+async def test_a_bucket_that_does_not_answer_is_unavailable_and_tells_no_secret(s3: S3Server) -> None:
+    options = s3.bucket("known")
+    stores = {
+        "no such bucket": ObjectBlobStore.from_url("s3://unknown", **options),
+        "nobody there": ObjectBlobStore.from_url("s3://known", **{**options, "endpoint": "http://127.0.0.1:9"}),
+    }
+    for name, store in stores.items():
+        with pytest.raises(Unavailable) as caught:
+            await store.put("images/ab/abcd", b"x")
+        assert not any(secret in str(caught.value) for secret in CREDENTIALS.values()), name
+
+
+@pytest.mark.parametrize("url", ["ftp://host/x", "s3//bucket", "", "nonsense"])
+def test_an_unknown_store_is_refused(url: str) -> None:
+    with pytest.raises(InvalidArgument, match="s3://bucket"):
+        ObjectBlobStore.from_url(url)

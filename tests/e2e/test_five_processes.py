@@ -3,72 +3,37 @@
 import hashlib
 import io
 import json
-import os
-import socket
-import subprocess
-import sys
 import time
 import zipfile
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from support.paths import MODELS
+from support import cluster
 from support.photos import skimage_photo
 
 from kindred.detector.v1 import detector_pb2, detector_pb2_grpc
 from kindred_kit.rpc import open_channel
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
+@pytest.fixture(params=["files", "servers"])
+def engines(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
+    if request.param == "files":
+        return cluster.files(tmp_path)
+    return cluster.servers(tmp_path, *[request.getfixturevalue(name) for name in ("kafka", "postgres", "s3")])
 
 
 @pytest.fixture
-def addresses(tmp_path: Path) -> Iterator[dict[str, str]]:
-    ports = {name: free_port() for name in ("search", "embedder", "detector", "datasets", "gateway")}
-    shared = {
-        **{f"KINDRED_{name.upper()}_ADDRESS": f"127.0.0.1:{port}" for name, port in ports.items()},
-        "KINDRED_MODELS_DIR": str(MODELS),
-        "KINDRED_BLOBS_URL": f"file://{tmp_path}/blobs",
-        "KINDRED_BUS_URL": f"sqlite://{tmp_path}/bus.db",
-        "KINDRED_DATABASE_URL": f"sqlite:///{tmp_path}/catalogue.db",
-        "KINDRED_DATASETS_DATABASE_URL": f"sqlite:///{tmp_path}/datasets.db",
-        "KINDRED_DATASETS_WORK_DIR": f"{tmp_path}/work",
-        "KINDRED_LINK_SECRET": "shared by all gateways",
-        "KINDRED_VECTORS_DIR": f"{tmp_path}/vectors",
-        "KINDRED_CALIBRATIONS_DIR": f"{tmp_path}/calibrations",
-        "KINDRED_PORT": str(ports["gateway"]),
-    }
-    with ExitStack() as stack:
-        for name, port in ports.items():
-            environment = {**os.environ, **shared, "KINDRED_LISTEN": f"127.0.0.1:{port}"}
-            log = stack.enter_context((tmp_path / f"{name}.log").open("w"))
-            process = subprocess.Popen([sys.executable, "-m", f"kindred_{name}"], env=environment, stderr=log)
-            stack.callback(process.wait, 30)
-            stack.callback(process.terminate)
-        yield {name: f"127.0.0.1:{port}" for name, port in ports.items()}
-
-
-def wait_until_ready(client: httpx.Client) -> None:
-    deadline = time.monotonic() + 90
-    while time.monotonic() < deadline:
-        try:
-            if client.get("/readyz").status_code == 200:
-                return
-        except httpx.TransportError:
-            pass
-        time.sleep(0.1)
-    pytest.fail("the services did not become ready")
+def addresses(tmp_path: Path, engines: dict[str, str]) -> Iterator[dict[str, str]]:
+    with cluster.services(tmp_path, engines) as running:
+        yield running
 
 
 async def test_an_image_posted_to_one_process_is_found_through_all(addresses: dict[str, str], tmp_path: Path) -> None:
     with httpx.Client(base_url=f"http://{addresses['gateway']}", timeout=60) as client:
-        wait_until_ready(client)
+        cluster.wait_until_ready(client)
         for name in ("chelsea.png", "coffee.png", "rocket.jpg"):
             answer = client.post("/v1/images?wait=50", files={"file": (name, skimage_photo(name))})
             assert answer.status_code == 201, answer.text

@@ -27,6 +27,7 @@ from kindred_kit.imaging import ImageLimits, probe
 from kindred_kit.ports.blobs import BlobStore
 from kindred_kit.rpc import RpcServer, open_channel
 from kindred_kit.rpc.server import Registration
+from support.databases import database_url
 from support.photos import noise_jpeg
 from support.search_service import SPACE, SearchService, embedding, labels, unit
 
@@ -100,7 +101,7 @@ class DatasetService:
         self.blobs = self.search.blobs
         self.embedder = ChosenEmbedder(self.blobs)
         embedder = Registration("e", self.embedder, embedder_pb2_grpc.add_EmbedderServiceServicer_to_server)
-        engine = open_engine(f"sqlite:///{self.folder}/datasets.db")
+        engine = open_engine(database_url(self.folder / "datasets.db"))
         self._stack.callback(engine.dispose)
         channels = [
             await self._stack.enter_async_context(open_channel(address))

@@ -59,10 +59,18 @@ class MemoryBus:
     async def publish(self, topic: str, messages: Sequence[OutgoingMessage]) -> None:
         log = self.topics.setdefault(topic, [])
         for message in messages:
-            log.append(Message(topic, message.key, message.payload, dict(message.headers), 0, len(log)))
+            position = log[-1].position + 1 if log else 0
+            log.append(Message(topic, message.key, message.payload, dict(message.headers), 0, position))
 
     async def published(self, topic: str) -> int:
         return len(self.topics.get(topic, []))
+
+    async def kept(self, topic: str) -> Sequence[Message]:
+        last = {message.key: message for message in self.topics.get(topic, [])}
+        return sorted(last.values(), key=lambda message: message.position)
+
+    async def forget(self, topic: str, keys: Sequence[str]) -> None:
+        self.topics[topic] = [message for message in self.topics.get(topic, []) if message.key not in keys]
 
     async def consumer(self, topic: str, group: str) -> "MemoryConsumer":
         return MemoryConsumer(self, topic, group)

@@ -28,6 +28,7 @@ from kindred_search.catalogue.engine import open_engine
 from kindred_search.settings import SearchSettings
 from kindred_search.vectors.lancedb_store import LanceDbStore, Tuning
 from kindred_search.vectors.port import VectorStore
+from support.databases import database_url
 
 DIMENSION = 16
 SPACE = "test/1"
@@ -99,8 +100,10 @@ class SearchService:
         settings: Mapping[str, Any] | None = None,
         vectors: VectorStore | None = None,
         bus: Bus | None = None,
+        database: Path | None = None,
     ) -> None:
         self.folder = folder
+        self._database = database or folder / "catalogue.db"
         self.settings = SearchSettings(
             **{
                 "label_sets": {"coco-80": COCO},
@@ -133,7 +136,7 @@ class SearchService:
 
     async def build(self) -> App:
         """Wire it without starting anything: what a test does step by step."""
-        engine = open_engine(f"sqlite:///{self.folder}/catalogue.db")
+        engine = open_engine(database_url(self._database))
         self._stack.callback(engine.dispose)
         self._stack.push_async_callback(self.vectors.aclose)
         self.blobs = FileReferences(ObjectBlobStore.local(self.folder / "blobs"))

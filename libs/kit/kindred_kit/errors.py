@@ -149,6 +149,17 @@ class DatasetEmpty(KindredError):
     status = Status.UNPROCESSABLE
 
 
+class EventInvalid(KindredError):
+    """A message on the bus that this version can't read."""
+
+    code = "event_invalid"
+
+
+class DeadLetterNotFound(KindredError):
+    code = "dead_letter_not_found"
+    status = Status.NOT_FOUND
+
+
 class BlobNotFound(KindredError):
     code = "blob_not_found"
     status = Status.NOT_FOUND

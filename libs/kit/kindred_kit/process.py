@@ -1,11 +1,12 @@
 """What the `__main__` of every service shares: adapters by URL, and serving until SIGTERM."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Literal, Protocol
 
 import grpc
+from pydantic import SecretStr
 
 from kindred_kit.adapters.file_references import FileReferences
 from kindred_kit.adapters.object_store import ObjectBlobStore
@@ -20,10 +21,34 @@ from kindred_kit.ports.bus import Bus
 from kindred_kit.ports.inference import Inference
 from kindred_kit.rpc import open_channel
 from kindred_kit.rpc.server import Registration, RpcServer
+from kindred_kit.settings import Settings
 from kindred_kit.telemetry import configure_logging, get_logger
 
 
-class ProcessSettings(InferenceSettings):
+class BusSettings(Settings):
+    """`KINDRED_BUS_*`: where the event bus is, and how it is reached."""
+
+    bus_url: str = "sqlite://./data/bus.db"
+    bus_security: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    bus_ca_file: Path | None = None
+    bus_username: str = ""
+    """With SASL, by SCRAM-SHA-512."""
+    bus_password: SecretStr = SecretStr("")
+
+    @property
+    def bus_options(self) -> Mapping[str, Any]:
+        """What kafka-python calls them."""
+        options: dict[str, Any] = {"security_protocol": self.bus_security}
+        if self.bus_ca_file is not None:
+            options["ssl_cafile"] = str(self.bus_ca_file)
+        if self.bus_security.startswith("SASL"):
+            password = self.bus_password.get_secret_value()
+            options |= {"sasl_plain_username": self.bus_username, "sasl_plain_password": password}
+            options["sasl_mechanism"] = "SCRAM-SHA-512"
+        return options
+
+
+class ProcessSettings(InferenceSettings, BusSettings):
     """`KINDRED_*`: where a service listens and where the others and the engines are."""
 
     listen: str = "127.0.0.1:0"
@@ -38,9 +63,23 @@ class ProcessSettings(InferenceSettings):
     """Where `kindred models pull` put weights; default: the platform's directory for user data."""
     profile: str = "lite"
     blobs_url: str = "file://./data/blobs"
-    bus_url: str = "sqlite://./data/bus.db"
+    blobs_endpoint: str = ""
+    """Of an S3 that is not Amazon's."""
+    blobs_region: str = ""
+    blobs_access_key: str = ""
+    blobs_secret_key: SecretStr = SecretStr("")
     log_level: str = "info"
     log_json: bool = True
+
+    @property
+    def blob_options(self) -> Mapping[str, str]:
+        """Of ObjectBlobStore.from_url."""
+        return {
+            "endpoint": self.blobs_endpoint,
+            "region": self.blobs_region,
+            "access_key_id": self.blobs_access_key,
+            "secret_access_key": self.blobs_secret_key.get_secret_value(),
+        }
 
 
 class App(Protocol):
@@ -53,18 +92,28 @@ class App(Protocol):
 
 
 async def open_blobs(stack: AsyncExitStack, process: ProcessSettings) -> BlobStore:
-    blobs = FileReferences(ObjectBlobStore.from_url(process.blobs_url))
+    blobs = FileReferences(ObjectBlobStore.from_url(process.blobs_url, **process.blob_options))
     stack.push_async_callback(blobs.aclose)
     return blobs
 
 
 async def open_bus(stack: AsyncExitStack, process: ProcessSettings) -> Bus:
-    scheme, _, rest = process.bus_url.partition("://")
-    if scheme != "sqlite":
-        raise InvalidArgument(f"KINDRED_BUS_URL: no adapter for {scheme}://; there is sqlite://")
-    bus = SqliteBus(Path(rest))
+    bus = bus_at(process)
     stack.push_async_callback(bus.aclose)
     return bus
+
+
+def bus_at(settings: BusSettings) -> Bus:
+    """Raises InvalidArgument."""
+    scheme, _, rest = settings.bus_url.partition("://")
+    if scheme == "sqlite":
+        return SqliteBus(Path(rest))
+    if scheme != "kafka":
+        raise InvalidArgument(f"KINDRED_BUS_URL: no adapter for {scheme}://; there are sqlite:// and kafka://")
+    from kindred_kit.adapters.kafka_bus import KafkaBus  # a laptop never imports it
+    from kindred_kit.adapters.kafka_client import KafkaSettings
+
+    return KafkaBus(KafkaSettings.from_url(settings.bus_url, settings.bus_options))
 
 
 def load_models(process: ProcessSettings) -> ModelSet:

@@ -6,7 +6,7 @@ from collections.abc import MutableMapping
 from typing import Any, cast
 
 import structlog
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 
 from kindred_kit.context import request_id_var
 
@@ -19,6 +19,7 @@ RPC_SECONDS = Histogram(
 )
 FALLBACKS = Counter("kindred_fallbacks_total", "Times a part went on without something it wanted", ["part", "reason"])
 WORKER_IMAGES = Counter("kindred_worker_images_total", "Images that a worker has finished", ["worker", "outcome"])
+WORKER_LAG = Gauge("kindred_worker_lag", "Events that are published and not yet dealt with", ["worker"])
 STAGE_SECONDS = Histogram(
     "kindred_stage_duration_seconds",
     "Duration of one stage of the ingest pipeline for one image",

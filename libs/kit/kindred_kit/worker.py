@@ -11,14 +11,17 @@ import random
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
+from google.protobuf.message import DecodeError
+
 from kindred.events.v1 import events_pb2 as events
 from kindred_kit.context import REQUEST_ID_METADATA, new_request_id, request_id_var
-from kindred_kit.errors import KindredError
-from kindred_kit.ports.bus import Bus, Consumer, Message, OutgoingMessage
-from kindred_kit.telemetry import WORKER_IMAGES, get_logger
+from kindred_kit.errors import EventInvalid, KindredError
+from kindred_kit.ports.bus import DEAD_LETTERS, Bus, Consumer, Message, OutgoingMessage
+from kindred_kit.telemetry import WORKER_IMAGES, WORKER_LAG, get_logger
 
 Handler = Callable[[events.ImageEvent], Awaitable[None]]
 T = TypeVar("T")
@@ -37,6 +40,7 @@ class WorkerSettings:
     max_attempts: int = 5  # for errors of unknown kind; known ones are permanent or wait for the part that is down
     backoff_s: float = 0.1
     max_backoff_s: float = 5.0
+    lag_interval_s: float = 15.0
 
 
 @dataclass(frozen=True)
@@ -63,11 +67,12 @@ class Worker:
 
         Messages are read while earlier ones are worked on, so that no core waits for the slowest image.
         """
-        consumer = self._consumer = await self._bus.consumer(self._settings.topic, self._settings.group)
+        consumer = self._consumer = await self._retrying(self._join)
         slots = asyncio.Semaphore(self._settings.concurrency)
         batches: deque[_Batch] = deque()
         try:
             async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._tell_lag(consumer))
                 reading: asyncio.Task[Sequence[Message]] | None = None
                 while True:
                     if reading is None and sum(len(batch.messages) for batch in batches) <= self._settings.batch_size:
@@ -87,6 +92,15 @@ class Worker:
     async def lag(self) -> int:
         """Messages that are published and not committed yet; 0 while it does not run."""
         return await self._consumer.lag() if self._consumer is not None else 0
+
+    async def _join(self) -> Consumer:
+        return await self._bus.consumer(self._settings.topic, self._settings.group)
+
+    async def _tell_lag(self, consumer: Consumer) -> None:
+        while True:
+            with suppress(KindredError):
+                WORKER_LAG.labels(self._settings.group).set(await consumer.lag())
+            await asyncio.sleep(self._settings.lag_interval_s)
 
     async def _read(self, consumer: Consumer) -> Sequence[Message]:
         return await self._retrying(lambda: consumer.poll(self._settings.batch_size, self._settings.poll_timeout_s))
@@ -121,7 +135,7 @@ class Worker:
         first_error = ""
         for attempt in itertools.count(1):
             try:
-                event.ParseFromString(message.payload)
+                _read_event(event, message.payload)
                 await self._handle(event)
                 WORKER_IMAGES.labels(self._settings.group, "ok").inc()
                 return
@@ -153,10 +167,13 @@ class Worker:
             first_error=first_error,
             last_error=f"{failure.code}: {failure.detail}",
             failed_at_ms=int(time.time() * 1000),
+            payload=message.payload,
         )
-        outgoing = OutgoingMessage(message.key, letter.SerializeToString(), message.headers)
-        await self._retrying(lambda: self._bus.publish(f"{self._settings.topic}.dlq", [outgoing]))
-        await self._retrying(lambda: self._on_poison(event, failure))
+        key = f"{message.key}/{self._settings.group}"  # of an image's letters the last of each group is kept
+        outgoing = OutgoingMessage(key, letter.SerializeToString(), message.headers)
+        await self._retrying(lambda: self._bus.publish(f"{self._settings.topic}{DEAD_LETTERS}", [outgoing]))
+        if event.image_id:  # else it was no event
+            await self._retrying(lambda: self._on_poison(event, failure))
         WORKER_IMAGES.labels(self._settings.group, "dead_letter").inc()
         self._log.warning("dead letter", image_id=message.key, code=failure.code, detail=failure.detail)
 
@@ -185,6 +202,16 @@ def _by_key(messages: Sequence[Message]) -> dict[str, list[Message]]:
     for message in messages:
         groups.setdefault(message.key, []).append(message)
     return groups
+
+
+def _read_event(event: events.ImageEvent, payload: bytes) -> None:
+    """Raises EventInvalid."""
+    try:
+        event.ParseFromString(payload)
+    except DecodeError:
+        event.Clear()
+    if not event.image_id:
+        raise EventInvalid("the message is not an event of an image")
 
 
 def _unknown(error: Exception) -> KindredError:

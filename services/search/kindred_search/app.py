@@ -56,7 +56,6 @@ class App:
         await self.catalogue.open()
         await drop_strays(self.catalogue, self.vectors)
         await self.projector.open()
-        await self.relay.open()
         self.tasks.start(self.relay.run(), "relay")
         self.tasks.start(self.projector.run(), "projector")
         self.tasks.start(self.projector.run_index_builds(), "index-builds")

@@ -1,4 +1,7 @@
-"""Outbox -> bus, in order. A crash between publishing and forgetting repeats events; none is lost."""
+"""Outbox -> bus, in order. A crash between publishing and forgetting repeats events; none is lost.
+
+Of several replicas one publishes at a time: two would publish the same rows, and an image's events out of order.
+"""
 
 import asyncio
 from datetime import timedelta
@@ -12,6 +15,7 @@ from kindred_search.catalogue.catalogue import Catalogue
 
 TOPIC = "images.v1"
 _BATCH = 500
+_WORK = "relay"
 
 
 class Relay:
@@ -23,25 +27,21 @@ class Relay:
         self._poll_s = poll.total_seconds()
         self._wake = asyncio.Event()
         self._draining = asyncio.Lock()
+        self._looked_for_loss = False
         self._log = get_logger("search")
-
-    async def open(self) -> None:
-        """A log that nothing was ever written to is not the one that waiting images were published on: it was lost."""
-        if await self._bus.published(TOPIC):
-            return
-        count = await self._catalogue.write(backlog.publish_stored, current_request_id(), now_ms())
-        if count:
-            FALLBACKS.labels("search", "events_lost").inc()
-            self._log.warning("the event log is new; images that wait are published again", images=count)
 
     def notify(self) -> None:
         """There is something in the outbox."""
         self._wake.set()
 
     async def drain(self) -> int:
-        """Publish all that is there and return how many events that was."""
+        """Publish all that is there and return how many events that was; 0 where another replica does it."""
         total = 0
-        async with self._draining:
+        async with self._draining, self._catalogue.alone(_WORK) as alone:
+            if not alone:
+                return 0
+            if not self._looked_for_loss:
+                await self._replace_lost()
             while rows := await self._catalogue.read(outbox.oldest, _BATCH):
                 messages = [
                     OutgoingMessage(row.image_id, row.payload, {"x-request-id": row.request_id}) for row in rows
@@ -64,3 +64,15 @@ class Relay:
                 await asyncio.wait_for(self._wake.wait(), self._poll_s)
             except TimeoutError:
                 continue
+
+    async def _replace_lost(self) -> None:
+        """A log that nothing was ever written to is not the one that waiting images were published on: it was lost.
+
+        One with a single event in it is left alone, however long its backlog: what waits is on it.
+        """
+        if not await self._bus.published(TOPIC):
+            count = await self._catalogue.write(backlog.publish_stored, current_request_id(), now_ms())
+            if count:
+                FALLBACKS.labels("search", "events_lost").inc()
+                self._log.warning("the event log is new; images that wait are published again", images=count)
+        self._looked_for_loss = True

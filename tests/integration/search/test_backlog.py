@@ -4,12 +4,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.databases import database_url
 from support.search_service import SearchService, image_id, labels, new_image
 
 from kindred.search.v1 import search_pb2 as pb
+from kindred_kit.adapters.sql import version_table
 from kindred_kit.errors import InvalidArgument
 from kindred_search.catalogue import labelling
-from kindred_search.catalogue.engine import open_engine, reading, upgrade, writing
+from kindred_search.catalogue.engine import MIGRATIONS, open_engine, reading, upgrade, writing
 
 FLIP = "det/1 flip"
 
@@ -141,10 +143,10 @@ async def test_galleries_of_before_know_their_runs(tmp_path: Path) -> None:
     async with SearchService(tmp_path) as service:
         await service.add("a", boxes=[("dog", 0.9), ("dog", 0.5)])
         await service.add("nothing on it")
-    engine = open_engine(f"sqlite:///{tmp_path}/catalogue.db")
+    engine = open_engine(database_url(tmp_path / "catalogue.db"))
     with writing(engine) as connection:
         connection.exec_driver_sql("DROP TABLE label_runs")
-        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0002'")
+        connection.exec_driver_sql(f"UPDATE {version_table(engine, MIGRATIONS)} SET version_num = '0002'")
         connection.exec_driver_sql("DROP INDEX IF EXISTS ix_images_newest")
     upgrade(engine)
     with reading(engine) as connection:

@@ -1,8 +1,8 @@
 """The event log is gone, or the catalogue: what the other parts still hold of it."""
 
-import shutil
 from pathlib import Path
 
+from support.databases import backup, lose
 from support.search_service import SearchService, image_id, new_image
 
 
@@ -46,8 +46,7 @@ async def test_the_index_of_a_catalogue_that_was_deleted_is_forgotten(tmp_path: 
             await service.add(name)
         [before] = await service.vectors.names()
         await service.vectors.create("somebody_elses", 4)
-    for file in tmp_path.glob("catalogue.db*"):
-        file.unlink()
+    lose(tmp_path / "catalogue.db")
     async with SearchService(tmp_path) as service:
         assert await service.vectors.names() == ["somebody_elses"]
         await service.add("new")
@@ -60,19 +59,13 @@ async def test_the_index_of_a_catalogue_that_was_deleted_is_forgotten(tmp_path: 
 
 async def test_an_index_that_knows_more_than_the_catalogue_is_built_anew(tmp_path: Path) -> None:
     """The catalogue was put back from a backup that is older than the index."""
-    backup = tmp_path / "backup"
-    backup.mkdir()
     async with SearchService(tmp_path) as service:
         await service.add("old")
-    for file in tmp_path.glob("catalogue.db*"):
-        shutil.copy(file, backup)
+    put_back = backup(tmp_path / "catalogue.db")
     async with SearchService(tmp_path) as service:
         for name in ("ghost 1", "ghost 2"):
             await service.add(name)
-    for file in tmp_path.glob("catalogue.db*"):
-        file.unlink()
-    for file in backup.iterdir():
-        shutil.copy(file, tmp_path)
+    put_back()
     async with SearchService(tmp_path) as service:
         status = await service.status()
         assert (status.images, status.indexed, status.index_rows) == (1, 1, 1)

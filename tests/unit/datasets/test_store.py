@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from sqlalchemy import Connection, Engine
+from support.databases import database_url
 
 from kindred.datasets.v1 import datasets_pb2 as pb
 from kindred_datasets.app import MIGRATIONS
@@ -38,7 +39,7 @@ ITEM = Item(
 
 @pytest.fixture
 def connection(tmp_path: Path) -> Iterator[Connection]:
-    engine: Engine = open_engine(f"sqlite:///{tmp_path}/d.db")
+    engine: Engine = open_engine(database_url(tmp_path / "d.db"))
     upgrade(engine, MIGRATIONS)
     with writing(engine) as connection:
         yield connection

@@ -119,8 +119,7 @@ async def test_a_part_that_is_down_holds_the_offset() -> None:
     assert f"{TOPIC}.dlq" not in bus.topics
 
 
-@pytest.mark.parametrize("payload_broken", [False, True])
-async def test_an_unknown_error_is_tried_a_few_times(payload_broken: bool) -> None:
+async def test_an_unknown_error_is_tried_a_few_times() -> None:
     bus, attempts, told = MemoryBus(), 0, list[str]()
 
     async def handle(event: events.ImageEvent) -> None:
@@ -131,15 +130,25 @@ async def test_an_unknown_error_is_tried_a_few_times(payload_broken: bool) -> No
     async def on_poison(event: events.ImageEvent, error: KindredError) -> None:
         told.append(error.detail)
 
-    if payload_broken:
-        await bus.publish(TOPIC, [OutgoingMessage("k", b"\xff\xff not protobuf")])
-    else:
-        await publish(bus, "a")
+    await publish(bus, "a")
     await run_until(Worker(SETTINGS, bus, handle, on_poison), lambda: committed(bus) == 1)
-    assert attempts == (0 if payload_broken else SETTINGS.max_attempts)
+    assert attempts == SETTINGS.max_attempts
     assert len(told) == 1
     [letter] = [events.DeadLetter.FromString(m.payload) for m in bus.topics[f"{TOPIC}.dlq"]]
     assert letter.attempts == SETTINGS.max_attempts
+
+
+@pytest.mark.parametrize("payload", [b"\xff\xff not protobuf", b""])
+async def test_what_is_no_event_is_dead_at_once_and_kept_as_it_was(payload: bytes) -> None:
+    bus = MemoryBus()
+
+    async def handle(event: events.ImageEvent) -> None:
+        raise AssertionError("nothing to handle")
+
+    await bus.publish(TOPIC, [OutgoingMessage("k", payload)])
+    await run_until(Worker(SETTINGS, bus, handle, no_poison), lambda: committed(bus) == 1)
+    [letter] = [events.DeadLetter.FromString(m.payload) for m in bus.topics[f"{TOPIC}.dlq"]]
+    assert (letter.code, letter.attempts, letter.payload) == ("event_invalid", 1, payload)
 
 
 async def test_messages_of_one_image_stay_in_order_and_others_run_beside() -> None:

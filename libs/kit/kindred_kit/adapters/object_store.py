@@ -3,6 +3,7 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,9 @@ from kindred_kit.errors import BlobNotFound, InvalidArgument, KindredError, Unav
 from kindred_kit.ports.blobs import BlobInfo
 
 _PART_BYTES = 1 << 20
+# the library would try for three minutes; whoever waits here has a deadline, and workers try again by themselves
+_RETRIES: Any = {"max_retries": 3, "retry_timeout": timedelta(seconds=10)}
+_CLIENT: Any = {"connect_timeout": timedelta(seconds=5), "timeout": timedelta(seconds=30)}
 
 
 class ObjectBlobStore:
@@ -31,17 +35,28 @@ class ObjectBlobStore:
         return cls(LocalStore(prefix=folder), folder)
 
     @classmethod
-    def from_url(cls, url: str) -> "ObjectBlobStore":
-        """`file:///folder`, `s3://bucket/prefix`, `memory:///` …; credentials come from the environment."""
+    def from_url(cls, url: str, **options: str) -> "ObjectBlobStore":
+        """`file:///folder`, `s3://bucket/prefix`, `memory:///`. Raises InvalidArgument.
+
+        `options` of S3: endpoint, region, access_key_id, secret_access_key. What is missing is looked for where AWS'
+        own tools look: AWS_* variables, a role of the machine.
+        """
         if url.startswith("file://"):
             return cls.local(Path(url.removeprefix("file://")))
-        return cls(from_url(url))
+        try:
+            if not url.startswith("s3://"):
+                return cls(from_url(url))
+            client: Any = {**_CLIENT, "allow_http": options.get("endpoint", "").startswith("http://")}
+            given: Any = {name: value for name, value in options.items() if value}
+            return cls(from_url(url, config=given, client_options=client, retry_config=_RETRIES))
+        except (BaseError, ValueError):  # its own words may hold the options
+            raise InvalidArgument("not an object store's URL; there are file://folder and s3://bucket/prefix") from None
 
     async def put(self, key: str, data: bytes) -> None:
         try:
             await obstore.put_async(self._store, checked_key(key), data)
         except (BaseError, OSError) as error:
-            raise _not_kept(key, error) from error
+            raise self._failed("keep", key, error) from error
 
     async def put_file(self, key: str, path: Path) -> None:
         checked_key(key)
@@ -49,7 +64,7 @@ class ObjectBlobStore:
             if self._folder is None or not await asyncio.to_thread(_link, path, self._folder / key):
                 await obstore.put_async(self._store, key, path)
         except (BaseError, OSError) as error:
-            raise _not_kept(key, error) from error
+            raise self._failed("keep", key, error) from error
 
     async def get(self, key: str) -> bytes:
         try:
@@ -58,7 +73,7 @@ class ObjectBlobStore:
         except FileNotFoundError:
             raise BlobNotFound(f"no object {key}") from None
         except (BaseError, OSError) as error:
-            raise _not_read(key, error) from error
+            raise self._failed("read", key, error) from error
 
     async def read(self, key: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
         if end is not None and end <= start:
@@ -73,7 +88,7 @@ class ObjectBlobStore:
         except FileNotFoundError:
             raise BlobNotFound(f"no object {key}") from None
         except (BaseError, OSError) as error:
-            raise _not_read(key, error) from error
+            raise self._failed("read", key, error) from error
 
     async def head(self, key: str) -> BlobInfo | None:
         try:
@@ -81,7 +96,7 @@ class ObjectBlobStore:
         except FileNotFoundError:
             return None
         except (BaseError, OSError) as error:
-            raise Unavailable(f"the object store could not look at {key}: {error}") from error
+            raise self._failed("look at", key, error) from error
 
     async def delete(self, key: str) -> None:
         try:
@@ -89,7 +104,7 @@ class ObjectBlobStore:
         except FileNotFoundError:
             return
         except (BaseError, OSError) as error:
-            raise Unavailable(f"the object store could not delete {key}: {error}") from error
+            raise self._failed("delete", key, error) from error
 
     async def list(self, prefix: str) -> AsyncIterator[BlobInfo]:
         try:
@@ -97,10 +112,16 @@ class ObjectBlobStore:
                 for meta in batch:
                     yield _info(meta)
         except (BaseError, OSError) as error:
-            raise Unavailable(f"the object store could not list {prefix}: {error}") from error
+            raise self._failed("list", prefix, error) from error
 
     async def aclose(self) -> None:
         return None
+
+    def _failed(self, what: str, key: str, error: Exception) -> KindredError:
+        if self._folder is None:  # the answer of a server may repeat what it was asked with
+            return Unavailable(f"the object store could not {what} {key}: {type(error).__name__}")
+        full = storage_error(error) if what == "keep" else None
+        return full or Unavailable(f"the object store could not {what} {key}: {error}")
 
 
 def _link(path: Path, target: Path) -> bool:
@@ -125,14 +146,6 @@ def _sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _not_kept(key: str, error: Exception) -> KindredError:
-    return storage_error(error) or Unavailable(f"the object store could not keep {key}: {error}")
-
-
-def _not_read(key: str, error: Exception) -> KindredError:
-    return Unavailable(f"the object store could not read {key}: {error}")
 
 
 def checked_key(key: str) -> str:

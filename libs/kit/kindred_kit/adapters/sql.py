@@ -1,19 +1,26 @@
 """A service's database: engine, durability, transactions for asynchronous callers, differences of SQL dialects."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import random
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from functools import lru_cache
 from importlib.resources import as_file, files
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, Engine, Insert, PoolProxiedConnection, Table, create_engine, event
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, Engine, Insert, PoolProxiedConnection, Table, create_engine, event, make_url
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
+from kindred_kit.adapters import postgresql
 from kindred_kit.adapters.keyed_query import AnyConnection
+from kindred_kit.errors import InvalidArgument
+from kindred_kit.telemetry import get_logger
 
 BUSY_TIMEOUT_MS = 30_000
 """How long a write waits for another process's (a backup, a second tool) before it fails."""
@@ -21,7 +28,15 @@ BUSY_TIMEOUT_MS = 30_000
 THREADS = 4
 """Transactions are a millisecond of work; more threads only queue for the interpreter."""
 
+CONNECTIONS = 2 * THREADS + 2
+"""To a database across the network, of one process: one a thread, one that holds a lock, and one to spare."""
+
 _WRITE = "kindred_write"
+_ATTEMPTS = 5
+_BACKOFF_S = 0.02
+_READING: Mapping[str, Mapping[str, Any]] = {
+    "postgresql": {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}  # SQLite reads like this anyway
+}
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -29,10 +44,19 @@ T = TypeVar("T")
 
 def open_engine(url: str) -> Engine:
     """An engine for `sqlite:///path.db` or `postgresql+psycopg://…`. A commit that returned survives a power cut."""
-    engine = create_engine(url)
-    if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", _configure_sqlite)
-        event.listen(engine, "begin", _begin_sqlite)
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise InvalidArgument("not a database's URL: sqlite:///path.db or postgresql://user@host/name") from None
+    if parsed.get_backend_name() == "postgresql":
+        return postgresql.open_engine(parsed, CONNECTIONS)
+    if parsed.get_backend_name() != "sqlite":
+        raise InvalidArgument(
+            f"no database is reached by {parsed.drivername}://; there are sqlite:// and postgresql://"
+        )
+    engine = create_engine(parsed)
+    event.listen(engine, "connect", _configure_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
     return engine
 
 
@@ -63,7 +87,7 @@ def writing(engine: Engine) -> Iterator[Connection]:
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
     """A read transaction: one consistent view."""
-    with engine.connect() as connection, connection.begin():
+    with engine.connect().execution_options(**_READING.get(engine.dialect.name, {})) as connection, connection.begin():
         yield connection
 
 
@@ -71,10 +95,18 @@ def upgrade(engine: Engine, package: str) -> None:
     """Bring the schema to the newest of `package`'s migrations; nothing happens where it is already."""
     with as_file(files(package)) as folder, writing(engine) as connection:
         config = Config()
+        config.attributes["version_table"] = version_table(engine, package)
+        if engine.dialect.name == "postgresql":
+            postgresql.prepare_migration(connection, package)
         config.set_main_option("script_location", str(folder).replace("%", "%%"))
         config.set_main_option("path_separator", "os")
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+
+
+def version_table(engine: Engine, package: str) -> str:
+    """Where a schema's version is noted: several services may share a database across the network, never a file."""
+    return "alembic_version" if engine.dialect.name == "sqlite" else f"{package.partition('.')[0]}_version"
 
 
 def upsert(
@@ -90,11 +122,23 @@ def upsert(
 @lru_cache(maxsize=64)
 def _upsert_statement(dialect: str, table: Table, names: tuple[str, ...], keep: tuple[str, ...]) -> Insert:
     """Built once: putting it together costs more than running it."""
-    insert = sqlite.insert if dialect == "sqlite" else postgresql.insert
-    statement = insert(table)
+    statement: Any = sqlite_insert(table) if dialect == "sqlite" else postgresql_insert(table)
     keys = [column.name for column in table.primary_key]
     changed = {name: statement.excluded[name] for name in names if name not in {*keys, *keep}}
-    return statement.on_conflict_do_update(index_elements=keys, set_=changed)
+    built: Insert = statement.on_conflict_do_update(index_elements=keys, set_=changed)
+    return built
+
+
+def _again(work: Callable[[], T]) -> T:
+    """Until nobody else was in the way."""
+    for attempt in range(1, _ATTEMPTS):
+        try:
+            return work()
+        except DBAPIError as error:
+            if not postgresql.again(error):
+                raise
+            time.sleep(_BACKOFF_S * 2**attempt * random.random())
+    return work()
 
 
 class Database:
@@ -111,19 +155,19 @@ class Database:
         self._direct: PoolProxiedConnection | None = None
 
     async def open(self) -> None:
-        """Bring the schema up to date."""
-        await asyncio.get_running_loop().run_in_executor(self._writers, upgrade, self._engine, self._migrations)
+        """Bring the schema up to date. Raises InvalidArgument for a database that is unfit, Unavailable."""
+        await self._in(self._writers, lambda: upgrade(self._engine, self._migrations))
         if self._engine.dialect.name == "sqlite":
             self._direct = self._engine.raw_connection()
 
     async def read(self, function: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run `function(connection, …)` in a read transaction."""
+        """Run `function(connection, …)` in a read transaction. Raises Unavailable."""
 
         def run() -> T:
             with reading(self._engine) as connection:
                 return function(connection, *args, **kwargs)
 
-        return await asyncio.get_running_loop().run_in_executor(self._readers, run)
+        return await self._in(self._readers, run)
 
     async def read_few(
         self, function: Callable[Concatenate[AnyConnection, P], T], *args: P.args, **kwargs: P.kwargs
@@ -139,13 +183,49 @@ class Database:
         return function(driver, *args, **kwargs)
 
     async def write(self, function: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run `function(connection, …)` in a write transaction; durable when this returns."""
+        """Run `function(connection, …)` in a write transaction; durable when this returns. Raises Unavailable.
+
+        It runs again where another transaction was in its way, so that it must do nothing but use the connection.
+        """
 
         def run() -> T:
             with writing(self._engine) as connection:
                 return function(connection, *args, **kwargs)
 
-        return await asyncio.get_running_loop().run_in_executor(self._writers, run)
+        return await self._in(self._writers, lambda: _again(run))
+
+    @asynccontextmanager
+    async def alone(self, work: str) -> AsyncIterator[bool]:
+        """Whether no other process does `work`; until the end of the block, or the loss of the connection, none will.
+
+        A file has one owning process anyway.
+        """
+        if self._engine.dialect.name == "sqlite":
+            yield True
+            return
+        connection = await self._in(self._writers, self._engine.connect)
+        try:
+            connection.execution_options(isolation_level="AUTOCOMMIT")
+            locked = await self._in(self._writers, lambda: postgresql.try_lock(connection, work))
+            try:
+                yield locked
+            finally:
+                if locked:
+                    await self._in(self._writers, lambda: postgresql.unlock(connection, work))
+        except BaseException:
+            connection.invalidate()  # a pooled one would keep the lock
+            raise
+        finally:
+            await asyncio.get_running_loop().run_in_executor(self._writers, connection.close)
+
+    async def _in(self, threads: ThreadPoolExecutor, work: Callable[[], T]) -> T:
+        try:
+            return await asyncio.get_running_loop().run_in_executor(threads, work)
+        except SQLAlchemyError as error:
+            if self._engine.dialect.name == "sqlite" or (known := postgresql.situation(error)) is None:
+                raise
+            get_logger("database").warning("no answer", code=known.code, error=str(getattr(error, "orig", error)))
+            raise known from error
 
     async def aclose(self) -> None:
         """Wait for what runs."""

@@ -57,6 +57,12 @@ class SqliteBus:
     async def published(self, topic: str) -> int:
         return await self._run(lambda connection: _end(connection, topic))
 
+    async def kept(self, topic: str) -> Sequence[Message]:
+        return await self._run(lambda connection: _kept(connection, topic))
+
+    async def forget(self, topic: str, keys: Sequence[str]) -> None:
+        await self._run(lambda connection: _forget(connection, topic, keys))
+
     async def consumer(self, topic: str, group: str) -> "SqliteConsumer":
         start = await self._run(lambda connection: _join(connection, topic, group))
         return SqliteConsumer(self, topic, group, start)
@@ -150,6 +156,17 @@ def _read(connection: sqlite3.Connection, topic: str, start: int, limit: int) ->
         (topic, start, limit),
     ).fetchall()
     return [Message(topic, key, payload, json.loads(headers), 0, position) for key, payload, headers, position in rows]
+
+
+def _kept(connection: sqlite3.Connection, topic: str) -> list[Message]:
+    found = _read(connection, topic, 0, -1)
+    last = {message.key: message.position for message in found}
+    return [message for message in found if last[message.key] == message.position]
+
+
+def _forget(connection: sqlite3.Connection, topic: str, keys: Sequence[str]) -> None:
+    with _transaction(connection):
+        connection.executemany("DELETE FROM messages WHERE topic = ? AND key = ?", [(topic, key) for key in keys])
 
 
 def _commit(connection: sqlite3.Connection, topic: str, group: str, following: int) -> None:

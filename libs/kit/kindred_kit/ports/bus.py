@@ -4,6 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+DEAD_LETTERS = ".dlq"
+"""A topic whose name ends so keeps the last message of each key until it is forgotten."""
+
 
 @dataclass(frozen=True)
 class OutgoingMessage:
@@ -49,15 +52,29 @@ class Consumer(Protocol):
 
 class Bus(Protocol):
     async def publish(self, topic: str, messages: Sequence[OutgoingMessage]) -> None:
-        """Append durably and in order; all or nothing. Raises Unavailable."""
+        """Append durably and in order per key.
+
+        Raises Unavailable; some may have been appended then, and a caller that publishes all again repeats those.
+        """
         ...
 
     async def published(self, topic: str) -> int:
         """How many messages were ever published on the topic, those that are gone by now too. Raises Unavailable."""
         ...
 
+    async def kept(self, topic: str) -> Sequence[Message]:
+        """What a dead-letter topic holds: the last message of each key, oldest first. Raises Unavailable."""
+        ...
+
+    async def forget(self, topic: str, keys: Sequence[str]) -> None:
+        """Remove what a dead-letter topic holds of these keys. Raises Unavailable."""
+        ...
+
     async def consumer(self, topic: str, group: str) -> Consumer:
-        """Join a group. A group that is new starts at the oldest message."""
+        """Join a group, which may have several members, each with keys of its own. Raises Unavailable.
+
+        A group that is new starts at the oldest message.
+        """
         ...
 
     async def aclose(self) -> None: ...

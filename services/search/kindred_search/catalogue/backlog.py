@@ -10,6 +10,8 @@ from kindred_search.catalogue.events import outbox_row
 from kindred_search.catalogue.tables import embeddings, images, label_runs, outbox
 from kindred_search.domain import EMBEDDED, WHOLE, State
 
+_PAGE = 5_000
+
 
 @dataclass(frozen=True, slots=True)
 class Lacking:
@@ -80,13 +82,19 @@ def wait_again(connection: Connection, space: str, request_id: str, now_ms: int)
 
 
 def publish_stored(connection: Connection, request_id: str, now_ms: int) -> int:
-    """Put all images that wait for the workers back into the outbox, but for those in it; returns how many."""
-    in_outbox = exists().where(outbox.c.image_id == images.c.image_id)
+    """Put all images that wait for the workers back into the outbox, but for those in it; returns how many.
+
+    Page by page, in one transaction: a crash leaves nothing behind that would have to be told from what was there.
+    """
+    newest = connection.execute(select(func.max(outbox.c.id))).scalar() or 0
+    in_outbox = exists().where(outbox.c.image_id == images.c.image_id, outbox.c.id <= newest)
     stored = and_(images.c.deleted_at_ms.is_(None), images.c.state == int(State.STORED))
-    query = select(*images.c["image_id", "seq", "blob_key"]).where(stored, ~in_outbox)
-    waiting = [Waiting(row.image_id, row.seq, row.blob_key) for row in connection.execute(query)]
-    publish_again(connection, waiting, request_id, now_ms)
-    return len(waiting)
+    query = select(*images.c["image_id", "seq", "blob_key"]).where(stored, ~in_outbox).order_by(images.c.image_id)
+    count, after = 0, ""
+    while found := connection.execute(query.where(images.c.image_id > after).limit(_PAGE)).all():
+        publish_again(connection, [Waiting(*row) for row in found], request_id, now_ms)
+        count, after = count + len(found), found[-1].image_id
+    return count
 
 
 def publish_again(connection: Connection, waiting: Sequence[Waiting], request_id: str, now_ms: int) -> None:

@@ -6,7 +6,20 @@ import sys
 
 import typer
 
-from kindred_standalone.cli import dataset, demo, images, index, label, labels, models, operate, relabel, search, serve
+from kindred_standalone.cli import (
+    dataset,
+    demo,
+    dlq,
+    images,
+    index,
+    label,
+    labels,
+    models,
+    operate,
+    relabel,
+    search,
+    serve,
+)
 from kindred_standalone.cli.failure import say
 from kindred_standalone.cli.options import GlobalDataDirOption, remember
 
@@ -36,6 +49,7 @@ app.command("reindex")(operate.reindex)
 app.command("relabel")(relabel.relabel)
 app.command("serve")(serve.serve)
 app.add_typer(dataset.app, name="dataset")
+app.add_typer(dlq.app, name="dlq")
 app.add_typer(labels.app, name="labels")
 app.add_typer(models.app, name="models")
 app.command("demo")(demo.demo)

@@ -80,7 +80,7 @@ Global___ImageEvent: _TypeAlias = ImageEvent  # noqa: Y015
 
 @_typing.final
 class DeadLetter(_message.Message):
-    """images.v1.dlq: a message that can never succeed, or that kept failing."""
+    """images.v1.dlq: a message that can never succeed, or that kept failing; key = image_id/consumer_group."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -92,6 +92,7 @@ class DeadLetter(_message.Message):
     FIRST_ERROR_FIELD_NUMBER: _builtins.int
     LAST_ERROR_FIELD_NUMBER: _builtins.int
     FAILED_AT_MS_FIELD_NUMBER: _builtins.int
+    PAYLOAD_FIELD_NUMBER: _builtins.int
     consumer_group: _builtins.str
     code: _builtins.str
     """e.g. image_truncated"""
@@ -100,6 +101,8 @@ class DeadLetter(_message.Message):
     first_error: _builtins.str
     last_error: _builtins.str
     failed_at_ms: _builtins.int
+    payload: _builtins.bytes
+    """the message as it was read, also where it is no event: what a replay publishes"""
     @_builtins.property
     def event(self) -> Global___ImageEvent: ...
     def __init__(
@@ -113,10 +116,11 @@ class DeadLetter(_message.Message):
         first_error: _builtins.str = ...,
         last_error: _builtins.str = ...,
         failed_at_ms: _builtins.int = ...,
+        payload: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "code", b"code", "consumer_group", b"consumer_group", "detail", b"detail", "event", b"event", "failed_at_ms", b"failed_at_ms", "first_error", b"first_error", "last_error", b"last_error"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "code", b"code", "consumer_group", b"consumer_group", "detail", b"detail", "event", b"event", "failed_at_ms", b"failed_at_ms", "first_error", b"first_error", "last_error", b"last_error", "payload", b"payload"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -4,7 +4,13 @@ from alembic import context
 
 from kindred_search.catalogue.tables import metadata
 
-connection = context.config.attributes["connection"]
-context.configure(connection=connection, target_metadata=metadata, render_as_batch=connection.dialect.name == "sqlite")
+attributes = context.config.attributes
+connection = attributes["connection"]
+context.configure(
+    connection=connection,
+    target_metadata=metadata,
+    version_table=attributes["version_table"],
+    render_as_batch=connection.dialect.name == "sqlite",
+)
 with context.begin_transaction():
     context.run_migrations()
