@@ -13,7 +13,7 @@ from kindred_kit.adapters.file_references import is_reference
 from kindred_kit.errors import IndexDamaged
 from kindred_kit.ports.blobs import BlobStore
 from kindred_kit.telemetry import FALLBACKS, get_logger
-from kindred_search import access, labels
+from kindred_search import access, generating, labels
 from kindred_search.catalogue import collections, projecting
 from kindred_search.catalogue.catalogue import Catalogue
 from kindred_search.catalogue.projecting import Projection
@@ -284,4 +284,5 @@ def index_row(item: Projection, space: str) -> Row:
         width=item.width,
         height=item.height,
         ingested_at_ms=item.created_at_ms,
+        generation=generating.tokens(item.generations),
     )

@@ -84,6 +84,8 @@ class _OperatorEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Operator.Val
     OPERATOR_LTE: _Operator.ValueType  # 6
     OPERATOR_IN: _Operator.ValueType  # 7
     OPERATOR_NOT_IN: _Operator.ValueType  # 8
+    OPERATOR_CONTAINS: _Operator.ValueType  # 9
+    """every word of the value occurs"""
 
 class Operator(_Operator, metaclass=_OperatorEnumTypeWrapper): ...
 
@@ -96,6 +98,8 @@ OPERATOR_LT: Operator.ValueType  # 5
 OPERATOR_LTE: Operator.ValueType  # 6
 OPERATOR_IN: Operator.ValueType  # 7
 OPERATOR_NOT_IN: Operator.ValueType  # 8
+OPERATOR_CONTAINS: Operator.ValueType  # 9
+"""every word of the value occurs"""
 Global___Operator: _TypeAlias = Operator  # noqa: Y015
 
 @_typing.final
@@ -167,11 +171,13 @@ class Claim(_message.Message):
     VISIBILITY_FIELD_NUMBER: _builtins.int
     SOURCE_FIELD_NUMBER: _builtins.int
     FILE_NAME_FIELD_NUMBER: _builtins.int
+    CAPTION_FIELD_NUMBER: _builtins.int
     visibility: Global___Visibility.ValueType
     source: _builtins.str
     """a name the owner gives to where it came from"""
     file_name: _builtins.str
     """for display; never a path"""
+    caption: _builtins.str
     @_builtins.property
     def rights(self) -> Global___Rights: ...
     def __init__(
@@ -181,14 +187,70 @@ class Claim(_message.Message):
         visibility: Global___Visibility.ValueType = ...,
         source: _builtins.str = ...,
         file_name: _builtins.str = ...,
+        caption: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["rights", b"rights"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["file_name", b"file_name", "rights", b"rights", "source", b"source", "visibility", b"visibility"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["caption", b"caption", "file_name", b"file_name", "rights", b"rights", "source", b"source", "visibility", b"visibility"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Claim: _TypeAlias = Claim  # noqa: Y015
+
+@_typing.final
+class Generation(_message.Message):
+    """How an image was generated, as its file or its owner says."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOOL_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    PROMPT_FIELD_NUMBER: _builtins.int
+    NEGATIVE_PROMPT_FIELD_NUMBER: _builtins.int
+    SAMPLER_FIELD_NUMBER: _builtins.int
+    SEED_FIELD_NUMBER: _builtins.int
+    STEPS_FIELD_NUMBER: _builtins.int
+    GUIDANCE_FIELD_NUMBER: _builtins.int
+    tool: _builtins.str
+    """automatic1111 | comfyui | invokeai; empty where the owner said it"""
+    model: _builtins.str
+    prompt: _builtins.str
+    negative_prompt: _builtins.str
+    sampler: _builtins.str
+    seed: _builtins.int
+    steps: _builtins.int
+    guidance: _builtins.float
+    """CFG scale"""
+    def __init__(
+        self,
+        *,
+        tool: _builtins.str = ...,
+        model: _builtins.str = ...,
+        prompt: _builtins.str = ...,
+        negative_prompt: _builtins.str = ...,
+        sampler: _builtins.str = ...,
+        seed: _builtins.int | None = ...,
+        steps: _builtins.int | None = ...,
+        guidance: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_guidance", b"_guidance", "_seed", b"_seed", "_steps", b"_steps", "guidance", b"guidance", "seed", b"seed", "steps", b"steps"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_guidance", b"_guidance", "_seed", b"_seed", "_steps", b"_steps", "guidance", b"guidance", "model", b"model", "negative_prompt", b"negative_prompt", "prompt", b"prompt", "sampler", b"sampler", "seed", b"seed", "steps", b"steps", "tool", b"tool"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__guidance: _TypeAlias = _typing.Literal["guidance"]  # noqa: Y015
+    _WhichOneofArgType__guidance: _TypeAlias = _typing.Literal["_guidance", b"_guidance"]  # noqa: Y015
+    _WhichOneofReturnType__seed: _TypeAlias = _typing.Literal["seed"]  # noqa: Y015
+    _WhichOneofArgType__seed: _TypeAlias = _typing.Literal["_seed", b"_seed"]  # noqa: Y015
+    _WhichOneofReturnType__steps: _TypeAlias = _typing.Literal["steps"]  # noqa: Y015
+    _WhichOneofArgType__steps: _TypeAlias = _typing.Literal["_steps", b"_steps"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__guidance) -> _WhichOneofReturnType__guidance | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__seed) -> _WhichOneofReturnType__seed | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__steps) -> _WhichOneofReturnType__steps | None: ...
+
+Global___Generation: _TypeAlias = Generation  # noqa: Y015
 
 @_typing.final
 class NewImage(_message.Message):
@@ -204,6 +266,7 @@ class NewImage(_message.Message):
     ORIGIN_FIELD_NUMBER: _builtins.int
     TAKEN_AT_FIELD_NUMBER: _builtins.int
     CLAIM_FIELD_NUMBER: _builtins.int
+    GENERATION_FIELD_NUMBER: _builtins.int
     image_id: _builtins.str
     """64-hex SHA-256 of the bytes"""
     blob_key: _builtins.str
@@ -222,6 +285,10 @@ class NewImage(_message.Message):
     """ISO 8601, from EXIF; may be empty"""
     @_builtins.property
     def claim(self) -> Global___Claim: ...
+    @_builtins.property
+    def generation(self) -> Global___Generation:
+        """a part of the claim: shown to whoever is shown the claim"""
+
     def __init__(
         self,
         *,
@@ -235,10 +302,11 @@ class NewImage(_message.Message):
         origin: _builtins.str = ...,
         taken_at: _builtins.str = ...,
         claim: Global___Claim | None = ...,
+        generation: Global___Generation | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["claim", b"claim"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["claim", b"claim", "generation", b"generation"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["blob_key", b"blob_key", "byte_size", b"byte_size", "claim", b"claim", "format", b"format", "height", b"height", "image_id", b"image_id", "mtime_ns", b"mtime_ns", "origin", b"origin", "taken_at", b"taken_at", "width", b"width"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["blob_key", b"blob_key", "byte_size", b"byte_size", "claim", b"claim", "format", b"format", "generation", b"generation", "height", b"height", "image_id", b"image_id", "mtime_ns", b"mtime_ns", "origin", b"origin", "taken_at", b"taken_at", "width", b"width"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -742,6 +810,8 @@ class ImageRecord(_message.Message):
     THUMB_KEY_FIELD_NUMBER: _builtins.int
     LABELS_FIELD_NUMBER: _builtins.int
     VISIBILITY_FIELD_NUMBER: _builtins.int
+    GENERATION_FIELD_NUMBER: _builtins.int
+    CAPTION_FIELD_NUMBER: _builtins.int
     image_id: _builtins.str
     width: _builtins.int
     height: _builtins.int
@@ -759,6 +829,7 @@ class ImageRecord(_message.Message):
     """internal; never leaves the gateway"""
     thumb_key: _builtins.str
     visibility: Global___Visibility.ValueType
+    caption: _builtins.str
     @_builtins.property
     def failure(self) -> Global___Failure: ...
     @_builtins.property
@@ -767,6 +838,8 @@ class ImageRecord(_message.Message):
 
     @_builtins.property
     def labels(self) -> _containers.RepeatedCompositeFieldContainer[Global___LabelledDetection]: ...
+    @_builtins.property
+    def generation(self) -> Global___Generation: ...
     def __init__(
         self,
         *,
@@ -788,10 +861,12 @@ class ImageRecord(_message.Message):
         thumb_key: _builtins.str = ...,
         labels: _abc.Iterable[Global___LabelledDetection] | None = ...,
         visibility: Global___Visibility.ValueType = ...,
+        generation: Global___Generation | None = ...,
+        caption: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["failure", b"failure", "rights", b"rights"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["failure", b"failure", "generation", b"generation", "rights", b"rights"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["blob_key", b"blob_key", "byte_size", b"byte_size", "failure", b"failure", "file_name", b"file_name", "format", b"format", "height", b"height", "image_id", b"image_id", "ingested_at_ms", b"ingested_at_ms", "labels", b"labels", "origin", b"origin", "own", b"own", "rights", b"rights", "source", b"source", "state", b"state", "taken_at", b"taken_at", "thumb_key", b"thumb_key", "visibility", b"visibility", "width", b"width"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["blob_key", b"blob_key", "byte_size", b"byte_size", "caption", b"caption", "failure", b"failure", "file_name", b"file_name", "format", b"format", "generation", b"generation", "height", b"height", "image_id", b"image_id", "ingested_at_ms", b"ingested_at_ms", "labels", b"labels", "origin", b"origin", "own", b"own", "rights", b"rights", "source", b"source", "state", b"state", "taken_at", b"taken_at", "thumb_key", b"thumb_key", "visibility", b"visibility", "width", b"width"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1059,7 +1134,7 @@ class Condition(_message.Message):
     OPERATOR_FIELD_NUMBER: _builtins.int
     VALUES_FIELD_NUMBER: _builtins.int
     field: _builtins.str
-    """license, origin, format: eq ne in not_in; width, height, ingested_at_ms: all"""
+    """license, origin, format, model: eq ne in not_in; prompt: contains; width, height, ingested_at_ms: all but contains"""
     operator: Global___Operator.ValueType
     @_builtins.property
     def values(self) -> _containers.RepeatedCompositeFieldContainer[Global___Value]:
