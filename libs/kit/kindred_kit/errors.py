@@ -78,8 +78,11 @@ class ImageTooManyPixels(ImageError):
 
 
 class ImageDownloadFailed(KindredError):
+    """`retry_after_s`: how long the host asked to be left alone, if it did."""
+
     code = "image_download_failed"
     status = Status.UNPROCESSABLE
+    retry_after_s: float | None = None
 
 
 class ImageChanged(ImageError):

@@ -6,7 +6,20 @@ import sys
 
 import typer
 
-from kindred_standalone.cli import dataset, demo, images, index, label, labels, models, operate, relabel, search, serve
+from kindred_standalone.cli import (
+    dataset,
+    demo,
+    images,
+    index,
+    ingest,
+    label,
+    labels,
+    models,
+    operate,
+    relabel,
+    search,
+    serve,
+)
 from kindred_standalone.cli.failure import say
 from kindred_standalone.cli.options import GlobalDataDirOption, remember
 
@@ -27,6 +40,7 @@ def _all(context: typer.Context, data_dir: GlobalDataDirOption = None) -> None:
 
 
 app.command("index")(index.index)
+app.command("ingest")(ingest.ingest)
 app.command("label")(label.label)
 app.command("search")(search.search)
 app.command("show")(images.show)
