@@ -10,6 +10,7 @@ from kindred_kit.adapters.file_references import referenced_path
 from kindred_kit.embeddings import embedding_vector
 from kindred_kit.errors import InvalidArgument
 from kindred_search import access
+from kindred_search.catalogue.takedowns import TakeDown
 from kindred_search.domain import (
     UNKNOWN_LICENSE,
     Accepted,
@@ -60,6 +61,19 @@ def word(text: str, what: str) -> str:
     if not _WORD.fullmatch(text):
         raise InvalidArgument(f"not a name for {what}: {text[:80]!r}")
     return text
+
+
+def reason(text: str) -> str:
+    """Why an image was taken down. Raises InvalidArgument without one."""
+    if not text.strip():
+        raise InvalidArgument("a take-down needs a reason")
+    return text.strip()[:_MAX_TEXT].replace("\x00", "")
+
+
+def take_down_pb(entry: TakeDown) -> pb.ListTakeDownsResponse.Entry:
+    return pb.ListTakeDownsResponse.Entry(
+        image_id=entry.image_id, reason=entry.reason, taken_down_at_ms=entry.taken_down_at_ms
+    )
 
 
 def new_image(image: pb.NewImage) -> NewImage:

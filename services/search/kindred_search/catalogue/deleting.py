@@ -44,6 +44,17 @@ def _remove_one(connection: Connection, owner: str, image_id: str, request_id: s
     return True
 
 
+def remove_all_claims(connection: Connection, image_id: str, request_id: str, now_ms: int) -> bool:
+    """Whoever has them; returns whether the image was alive."""
+    row = connection.execute(select(images).where(images.c.image_id == image_id).with_for_update()).one_or_none()
+    if row is None or row.deleted_at_ms is not None:
+        return False
+    for table in (claims, file_references, generations):
+        connection.execute(delete(table).where(table.c.image_id == image_id))
+    _bury(connection, row, request_id, now_ms)
+    return True
+
+
 def _bury(connection: Connection, row: Row[Any], request_id: str, now_ms: int) -> None:
     for table in (embeddings, detections, label_runs):
         connection.execute(delete(table).where(table.c.image_id == row.image_id))

@@ -167,6 +167,15 @@ collections = Table(
     Column("state", String(16), nullable=False),  # building | active | dropping
 )
 
+# What an operator has taken down, known or not: these bytes are refused.
+takedowns = Table(
+    "takedowns",
+    metadata,
+    Column("image_id", String(64), primary_key=True),
+    Column("reason", Text, nullable=False),
+    Column("taken_down_at_ms", BigInteger, nullable=False),
+)
+
 # Classes that no label set has and that accounts asked for; `class_key` is the name without case.
 label_requests = Table(
     "label_requests",

@@ -19,6 +19,7 @@ from kindred_standalone.cli import (
     relabel,
     search,
     serve,
+    takedown,
 )
 from kindred_standalone.cli.failure import say
 from kindred_standalone.cli.options import GlobalDataDirOption, remember
@@ -45,6 +46,7 @@ app.command("label")(label.label)
 app.command("search")(search.search)
 app.command("show")(images.show)
 app.command("rm")(images.rm)
+app.command("takedown")(takedown.takedown)
 app.command("status")(operate.status)
 app.command("reindex")(operate.reindex)
 app.command("relabel")(relabel.relabel)
