@@ -37,7 +37,8 @@ class Ingest:
     async def _check_reborn(self, images: Sequence[NewImage]) -> None:
         """An image that comes back while its old bytes are being removed must not be accepted without any."""
         stored = {image.image_id: image.blob_key for image in images if not is_reference(image.blob_key)}
-        for image_id in await self._catalogue.read(projecting.buried_among, list(stored)):
+        swept = [image_id for image_id, key in stored.items() if key in self._projector.swept]
+        for image_id in [*swept, *await self._catalogue.read(projecting.buried_among, list(stored))]:
             if await self._blobs.head(stored[image_id]) is None:
                 raise Unavailable(f"the bytes of image {image_id} have just been removed; upload them again")
 

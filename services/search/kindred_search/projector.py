@@ -70,6 +70,8 @@ class Projector:
         """Held from reading a batch until its rows are in the index, by whoever writes to it."""
         self.burial_lock = asyncio.Lock()
         """Held while bytes of a dead image are removed, and while an image is accepted: it may be the same one."""
+        self.swept: set[str] = set()
+        """Keys of orphans that were removed: an image whose bytes came just before must not be accepted without any."""
 
     def notify(self) -> None:
         """Something has changed that the index should know."""

@@ -131,6 +131,15 @@ def buried_among(connection: Connection, image_ids: Sequence[str]) -> list[str]:
     return found
 
 
+def dirty_among(connection: Connection, image_ids: Sequence[str]) -> set[str]:
+    """Those of these images that the projector is about to write or to remove."""
+    found: set[str] = set()
+    for start in range(0, len(image_ids), CHUNK):
+        among = images.c.image_id.in_(image_ids[start : start + CHUNK])
+        found.update(connection.execute(select(images.c.image_id).where(among, _DIRTY)).scalars())
+    return found
+
+
 def _load(connection: Connection, query: Select[Any]) -> list[Projection]:
     found = connection.execute(query).all()
     ids = [row.image_id for row in found if row.state in EMBEDDED]

@@ -9,6 +9,7 @@ import typer
 from kindred_standalone.cli import (
     dataset,
     demo,
+    doctor,
     images,
     index,
     ingest,
@@ -47,6 +48,7 @@ app.command("search")(search.search)
 app.command("show")(images.show)
 app.command("rm")(images.rm)
 app.command("takedown")(takedown.takedown)
+app.command("doctor")(doctor.doctor)
 app.command("status")(operate.status)
 app.command("reindex")(operate.reindex)
 app.command("relabel")(relabel.relabel)
