@@ -39,7 +39,9 @@ _SLOWEST_POLL_S = 0.5
         200: {"model": AcceptedAnswer, "description": "The image was known"},
         201: {"model": AcceptedAnswer, "description": "Indexed or failed within `wait`"},
         202: {"model": AcceptedAnswer, "description": "Durable; being indexed"},
-        **problems(**IMAGE_PROBLEMS | {"s422": f"{IMAGE_PROBLEMS['s422']}, image_download_failed"}),
+        **problems(
+            **IMAGE_PROBLEMS | {"s422": f"{IMAGE_PROBLEMS['s422']}, image_download_failed", "s451": "image_taken_down"}
+        ),
     },
     response_model=None,
     openapi_extra=request_body(IngestBody, text_fields(*RightsFields.model_fields)),
