@@ -1,15 +1,19 @@
 """What a job over all images still has to do, and whose labels stand at the end."""
 
+from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
 import pytest
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Engine
 from support.search_service import SearchService, image_id, labels, new_image
 
 from kindred.search.v1 import search_pb2 as pb
 from kindred_kit.errors import InvalidArgument
 from kindred_search.catalogue import labelling
-from kindred_search.catalogue.engine import open_engine, reading, upgrade, writing
+from kindred_search.catalogue.engine import MIGRATIONS, open_engine, reading, upgrade, writing
 
 FLIP = "det/1 flip"
 
@@ -142,12 +146,18 @@ async def test_galleries_of_before_know_their_runs(tmp_path: Path) -> None:
         await service.add("a", boxes=[("dog", 0.9), ("dog", 0.5)])
         await service.add("nothing on it")
     engine = open_engine(f"sqlite:///{tmp_path}/catalogue.db")
-    with writing(engine) as connection:
-        connection.exec_driver_sql("DROP TABLE label_runs")
-        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0002'")
-        connection.exec_driver_sql("DROP INDEX IF EXISTS ix_images_newest")
+    _downgrade(engine, "0002")
     upgrade(engine)
     with reading(engine) as connection:
         [row] = connection.exec_driver_sql("SELECT image_id, label_set, run, asked, seq FROM label_runs").all()
     assert tuple(row) == (image_id("a"), "coco-80", "det/1", 0, 1)
     engine.dispose()
+
+
+def _downgrade(engine: Engine, revision: str) -> None:
+    with as_file(files(MIGRATIONS)) as folder, writing(engine) as connection:
+        config = Config()
+        config.set_main_option("script_location", str(folder))
+        config.set_main_option("path_separator", "os")
+        config.attributes["connection"] = connection
+        command.downgrade(config, revision)
