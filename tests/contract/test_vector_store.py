@@ -47,7 +47,8 @@ def make_row(number: int, vector: NDArray[np.float32], version: int = 1) -> Row:
     found = tuple(f"coco-80:{c}#1@{number % 21}" for c in range(number % 4))
     sizes = {"width": 100 * (number % 10), "height": 50, "ingested_at_ms": 1_700_000_000_000 + number}
     origin = "generated" if number % 5 == 0 else "photo"
-    return Row(f"{number:064x}", vector, version, access, found, origin, "jpeg", **sizes)
+    generation = (f"model:m{number % 3}", "word:fox") if number % 5 == 0 else ()
+    return Row(f"{number:064x}", vector, version, access, found, origin, "jpeg", **sizes, generation=generation)
 
 
 def make_rows(count: int, first: int = 0) -> list[Row]:
@@ -89,6 +90,8 @@ FILTERS: dict[str, IndexFilter] = {
     "no token": HasAny("labels", ()),
     "not": Not(HasAny("labels", ("coco-80:1#1@3", "coco-80:1#1@4", "coco-80:1#1@5"))),
     "not everything": Not(HasAny("access", ("public", "o:b"))),
+    "model": HasAny("generation", ("model:m1", "model:m7")),
+    "words": And((HasAny("generation", ("word:fox", "word*")), Not(HasAny("generation", ("model:m0",))))),
     "text": OneOf("origin", ("generated", "drawn")),
     "no text": OneOf("format", ()),
     "number": And((Compare("width", "gte", 300), Compare("width", "lte", 500))),
@@ -145,12 +148,13 @@ HOSTILE = [
 @pytest.mark.parametrize("text", HOSTILE)
 async def test_texts_are_data_never_code(store: VectorStore, text: str) -> None:
     rows = make_rows(20)
-    marked = replace(rows[3], access=(text,), labels=(text,), origin=text, format=text)
+    marked = replace(rows[3], access=(text,), labels=(text,), origin=text, format=text, generation=(text,))
     await store.upsert("c", [*rows[:3], marked, *rows[4:]])
     await store.build_indexes("c")
     for where in (
         HasAny("access", (text,)),
         HasAny("labels", (text,)),
+        HasAny("generation", (text,)),
         OneOf("origin", (text,)),
         OneOf("format", (text,)),
     ):

@@ -19,6 +19,7 @@ class Status(Enum):
     CONFLICT = (409, "ABORTED")
     EXISTS = (409, "ALREADY_EXISTS")
     PRECONDITION = (409, "FAILED_PRECONDITION")
+    LEGAL = (451, "FAILED_PRECONDITION")
     UNAVAILABLE = (503, "UNAVAILABLE")
     TIMEOUT = (503, "DEADLINE_EXCEEDED")
     INTERNAL = (500, "INTERNAL")
@@ -78,8 +79,11 @@ class ImageTooManyPixels(ImageError):
 
 
 class ImageDownloadFailed(KindredError):
+    """`retry_after_s`: how long the host asked to be left alone, if it did."""
+
     code = "image_download_failed"
     status = Status.UNPROCESSABLE
+    retry_after_s: float | None = None
 
 
 class ImageChanged(ImageError):
@@ -140,6 +144,13 @@ class CursorTooDeep(KindredError):
 class ImageNotFound(KindredError):
     code = "image_not_found"
     status = Status.NOT_FOUND
+
+
+class ImageTakenDown(KindredError):
+    """An operator has taken these bytes down: they do not come back."""
+
+    code = "image_taken_down"
+    status = Status.LEGAL
 
 
 class DatasetEmpty(KindredError):

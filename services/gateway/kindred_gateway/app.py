@@ -19,7 +19,6 @@ from kindred.embedder.v1.embedder_pb2_grpc import EmbedderServiceStub
 from kindred.search.v1.search_pb2_grpc import SearchServiceStub
 from kindred_gateway.datasets.links import LinkSigner
 from kindred_gateway.edge import Edge
-from kindred_gateway.fetching import Fetcher
 from kindred_gateway.openapi import install_openapi
 from kindred_gateway.parts import Parts
 from kindred_gateway.pool import DecodePool
@@ -40,6 +39,7 @@ from kindred_gateway.routes import (
 from kindred_gateway.settings import GatewaySettings
 from kindred_gateway.uploads import sweep_for_ever
 from kindred_kit.errors import KindredError
+from kindred_kit.fetching import Fetcher
 from kindred_kit.lifecycle import BackgroundTasks
 from kindred_kit.ports.blobs import BlobStore
 

@@ -19,8 +19,19 @@ class RightsFields(StrictModel):
     source: str = Field(default="", description="A name for where the image came from")
     source_url: str = ""
     attribution: str = ""
+    credit: str = ""
+    caption: str = ""
     visibility: str = Field(default="public", pattern="^(public|private)$")
-    origin: str = Field(default="photo", pattern="^(photo|generated)$")
+    origin: str = Field(
+        default="", pattern="^(photo|generated)?$", description="Default: generated where a generator left its mark"
+    )
+    model: str = Field(default="", description="Of a generated image, as all that follows")
+    prompt: str = ""
+    negative_prompt: str = ""
+    sampler: str = ""
+    seed: str | int = Field(default="", description="0 to 2^64-1")
+    steps: str | int = ""
+    guidance: str | float | int = Field(default="", description="CFG scale")
 
 
 class IngestBody(RightsFields):

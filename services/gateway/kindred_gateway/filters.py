@@ -28,6 +28,7 @@ _OPERATORS = {
     "lte": search_pb2.OPERATOR_LTE,
     "in_": search_pb2.OPERATOR_IN,
     "not_in": search_pb2.OPERATOR_NOT_IN,
+    "contains": search_pb2.OPERATOR_CONTAINS,
 }
 
 
@@ -102,6 +103,25 @@ class FormatCondition(_Condition):
     not_in: list[Format] = Field(default=[], min_length=1, max_length=20)
 
 
+ModelName = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class ModelCondition(_Condition):
+    """Of a generated image; upper and lower case are the same."""
+
+    eq: ModelName = ""
+    ne: ModelName = ""
+    in_: list[ModelName] = Field(default=[], alias="in", min_length=1, max_length=100)
+    not_in: list[ModelName] = Field(default=[], min_length=1, max_length=100)
+
+
+class PromptCondition(_Condition):
+    """Of a generated image: all of these words occur in its prompt, in any order and case."""
+
+    short = "contains"
+    contains: str = Field(default="", min_length=1, max_length=1000)
+
+
 Pixels = Annotated[float, Field(ge=0, le=10**9)]
 
 
@@ -168,6 +188,8 @@ class Filter(StrictModel):
     license_type: LicenseTypes | None = None
     origin: OriginCondition | None = None
     format: FormatCondition | None = None
+    model: ModelCondition | None = None
+    prompt: PromptCondition | None = None
     width: PixelsCondition | None = Field(default=None, description="Pixels, EXIF orientation applied")
     height: PixelsCondition | None = Field(default=None, description="Pixels, EXIF orientation applied")
     or_: list["Filter"] = Field(default=[], alias="or", max_length=20, description="At least one of these must hold")
@@ -188,7 +210,7 @@ class Filter(StrictModel):
             labels_none=[term.compiled() for term in self.labels.none],
             any_of=[item._compiled(depth + 1) for item in self.or_],
         )
-        for field in ("license", "origin", "format", "width", "height"):
+        for field in ("license", "origin", "format", "model", "prompt", "width", "height"):
             condition: _Condition | None = getattr(self, field)
             if condition is not None:
                 compiled.conditions.extend(condition.compiled(field))

@@ -7,17 +7,22 @@ from kindred_gateway.door import CheckedImage
 from kindred_gateway.licenses import GivenRights, merged
 from kindred_gateway.parts import Parts
 from kindred_kit.errors import Unavailable
+from kindred_kit.generated import generation_message, origin_of
+from kindred_kit.generated import merged as merged_generation
+from kindred_kit.imaging import Generation
 
 
 @dataclass(frozen=True)
 class NewPhoto:
-    """What the client said about an image."""
+    """What the client said about an image; `origin` is empty where it said nothing of it."""
 
     rights: GivenRights
     source: str
     file_name: str
     visibility: search_pb2.Visibility.ValueType
     origin: str
+    caption: str = ""
+    generation: Generation | None = None
 
 
 def image_key(image_id: str) -> str:
@@ -33,6 +38,8 @@ async def accept(
     """
     key = image_key(image.image_id)
     await parts.blobs.put(key, image.data)
+    generation = merged_generation(photo.generation, image.info.generation)
+    origin = origin_of(photo.origin, generation)
     new_image = search_pb2.NewImage(
         image_id=image.image_id,
         blob_key=key,
@@ -40,14 +47,16 @@ async def accept(
         width=image.info.width,
         height=image.info.height,
         format=image.info.format,
-        origin=photo.origin,
+        origin=origin,
         taken_at=image.info.taken_at or "",
         claim=search_pb2.Claim(
             rights=merged(photo.rights, image.info.rights),
             visibility=photo.visibility,
             source=photo.source,
             file_name=photo.file_name,
+            caption=photo.caption,
         ),
+        generation=generation_message(origin, generation),
     )
     response = await parts.search.AcceptImages(search_pb2.AcceptImagesRequest(principal=principal, images=[new_image]))
     if not response.results:

@@ -21,9 +21,12 @@ class GivenRights:
     creator: str = ""
     source_url: str = ""
     attribution: str = ""
+    credit: str = ""
 
 
-def checked_rights(license_name: str, license_url: str, creator: str, source_url: str, attribution: str) -> GivenRights:
+def checked_rights(
+    license_name: str, license_url: str, creator: str, source_url: str, attribution: str, credit: str = ""
+) -> GivenRights:
     """Clean texts, http(s) URLs, a known licence that the URL does not contradict. Raises RequestInvalid."""
     if license_name and license_name not in LICENSES:
         raise _invalid("license", f"not a licence: one of {', '.join(LICENSES)}")
@@ -39,6 +42,7 @@ def checked_rights(license_name: str, license_url: str, creator: str, source_url
         creator=checked_text("creator", creator),
         source_url=source_url,
         attribution=checked_text("attribution", attribution),
+        credit=checked_text("credit", credit),
     )
 
 
@@ -46,7 +50,7 @@ def checked_text(name: str, text: str, max_chars: int = MAX_TEXT_CHARS) -> str:
     """`text` without control and hidden characters. Raises RequestInvalid when it is too long."""
     if len(text) > max_chars:
         raise _invalid(name, f"longer than {max_chars} characters")
-    return clean_text(text) or ""
+    return clean_text(text, max_chars) or ""
 
 
 def merged(given: GivenRights, embedded: EmbeddedRights) -> search_pb2.Rights:
@@ -60,7 +64,7 @@ def merged(given: GivenRights, embedded: EmbeddedRights) -> search_pb2.Rights:
         license=given.license or found,
         license_url=license_url,
         creator=given.creator or embedded.creator or "",
-        credit=embedded.credit or "",
+        credit=given.credit or embedded.credit or "",
         copyright_notice=embedded.copyright_notice or "",
         source_url=given.source_url or embedded.source_url or "",
         attribution=given.attribution,

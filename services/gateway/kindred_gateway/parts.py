@@ -10,9 +10,9 @@ import grpc
 from fastapi import Depends, Request
 
 from kindred_gateway.datasets.links import LinkSigner
-from kindred_gateway.fetching import Fetcher
 from kindred_gateway.pool import DecodePool
 from kindred_gateway.settings import GatewaySettings
+from kindred_kit.fetching import Fetcher
 from kindred_kit.ports.blobs import BlobStore
 
 if TYPE_CHECKING:  # these classes exist for type checkers alone

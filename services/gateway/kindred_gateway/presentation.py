@@ -78,7 +78,8 @@ def hit_json(hit: search_pb2.Hit, fields: Collection[str] | None = None, public_
         "urls": lambda: urls(hit.image_id, public_url),
         "labels": lambda: labels_json(image),
         "rights": lambda: rights_json(image.rights),
-        "generation": lambda: None,
+        "generation": lambda: generation_json(image),
+        "caption": lambda: image.caption or None,
         "file_name": lambda: image.file_name or None,
         "duplicates": lambda: list(hit.duplicate_ids),
     }
@@ -132,7 +133,25 @@ def image_json(image: search_pb2.ImageRecord, public_url: str = "") -> Json:
         "file_name": image.file_name or None,
         "own": image.own,
         "visibility": "private" if image.visibility == search_pb2.VISIBILITY_PRIVATE else "public",
-        "generation": None,
+        "generation": generation_json(image),
+        "caption": image.caption or None,
+    }
+
+
+def generation_json(image: search_pb2.ImageRecord) -> Json | None:
+    """None for what is no generated image, or where nothing is said of how it was made."""
+    if not image.HasField("generation"):
+        return None
+    said = image.generation
+    return {
+        "model": said.model or None,
+        "prompt": said.prompt or None,
+        "negative_prompt": said.negative_prompt or None,
+        "seed": said.seed if said.HasField("seed") else None,
+        "sampler": said.sampler or None,
+        "steps": said.steps if said.HasField("steps") else None,
+        "guidance": said.guidance if said.HasField("guidance") else None,
+        "tool": said.tool or None,
     }
 
 

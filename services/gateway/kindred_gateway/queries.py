@@ -16,7 +16,9 @@ MAX_TEXT_CHARS = 2000
 ImageId = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256 of the image's bytes, 64 hex digits")]
 UploadId = Annotated[str, Field(min_length=1, max_length=100, description="From POST /v1/uploads")]
 Weight = Annotated[float, Field(ge=-100, le=100, description="Negative: away from it")]
-HitField = Literal["aspects", "width", "height", "urls", "labels", "rights", "generation", "file_name", "duplicates"]
+HitField = Literal[
+    "aspects", "width", "height", "urls", "labels", "rights", "generation", "caption", "file_name", "duplicates"
+]
 _SOURCES = ("text", "image_id", "upload_id")
 
 

@@ -55,6 +55,17 @@ class Rights(BaseModel):
     attribution: str | None
 
 
+class GenerationAnswer(BaseModel):
+    model: str | None
+    prompt: str | None
+    negative_prompt: str | None
+    seed: int | None = Field(description="0 to 2^64-1")
+    sampler: str | None
+    steps: int | None
+    guidance: float | None = Field(description="CFG scale")
+    tool: str | None = Field(description="automatic1111, comfyui, invokeai; null where the uploader said it")
+
+
 class SearchHit(BaseModel):
     """Only id and score where `fields` left the rest out."""
 
@@ -66,7 +77,8 @@ class SearchHit(BaseModel):
     urls: Urls | None = None
     labels: list[Label] = []
     rights: Rights | None = None
-    generation: None = None
+    generation: GenerationAnswer | None = None
+    caption: str | None = None
     file_name: str | None = None
     duplicates: list[str] = Field(default=[], description="Ids of near copies, where they were to be collapsed")
 
@@ -124,7 +136,8 @@ class ImageAnswer(BaseModel):
     file_name: str | None
     own: bool
     visibility: Literal["public", "private"]
-    generation: None
+    generation: GenerationAnswer | None
+    caption: str | None
 
 
 class AcceptedAnswer(BaseModel):

@@ -16,6 +16,7 @@ from kindred_search.classes import Classes
 from kindred_search.collapsing import Collapser
 from kindred_search.collecting import Collector
 from kindred_search.cursors import RankedLists
+from kindred_search.doctor import Doctor
 from kindred_search.indexes import Indexes
 from kindred_search.ingest import Ingest
 from kindred_search.precision import Calibrations, Precision
@@ -96,6 +97,7 @@ async def build(settings: SearchSettings, adapters: Adapters) -> App:
         searcher=Searcher(catalogue, ranker, arranger, indexes, lists),
         collector=Collector(catalogue, ranker, indexes),
         reindexer=reindexer,
+        doctor=Doctor(catalogue, adapters.vectors, adapters.blobs, indexes, projector, relay),
         classes=classes,
         precision=Precision(catalogue, classes, calibrations),
     )

@@ -1,5 +1,6 @@
 """Protos become dataclasses, checked, and dataclasses become protos: here, and nowhere else."""
 
+import math
 import re
 from collections.abc import Sequence
 
@@ -9,6 +10,7 @@ from kindred_kit.adapters.file_references import referenced_path
 from kindred_kit.embeddings import embedding_vector
 from kindred_kit.errors import InvalidArgument
 from kindred_search import access
+from kindred_search.catalogue.takedowns import TakeDown
 from kindred_search.domain import (
     UNKNOWN_LICENSE,
     Accepted,
@@ -16,6 +18,7 @@ from kindred_search.domain import (
     Derived,
     Detection,
     Failure,
+    Generation,
     ImageRecord,
     ImageState,
     LabelCount,
@@ -32,6 +35,7 @@ from kindred_search.mixing import unit
 _IMAGE_ID = re.compile(r"[0-9a-f]{64}")
 _WORD = re.compile(r"[a-z0-9][a-z0-9._+-]{0,31}")
 _MAX_RUN = 400
+_MAX_NAME = 200
 _MAX_TEXT = 10_000
 """Characters of a free text such as a copyright notice; the rest is cut."""
 
@@ -59,6 +63,19 @@ def word(text: str, what: str) -> str:
     return text
 
 
+def reason(text: str) -> str:
+    """Why an image was taken down. Raises InvalidArgument without one."""
+    if not text.strip():
+        raise InvalidArgument("a take-down needs a reason")
+    return text.strip()[:_MAX_TEXT].replace("\x00", "")
+
+
+def take_down_pb(entry: TakeDown) -> pb.ListTakeDownsResponse.Entry:
+    return pb.ListTakeDownsResponse.Entry(
+        image_id=entry.image_id, reason=entry.reason, taken_down_at_ms=entry.taken_down_at_ms
+    )
+
+
 def new_image(image: pb.NewImage) -> NewImage:
     """Raises InvalidArgument, naming what is wrong."""
     if not image.blob_key:
@@ -78,11 +95,27 @@ def new_image(image: pb.NewImage) -> NewImage:
         format=word(image.format, "a format"),
         origin=word(image.origin or "photo", "an origin"),
         taken_at=image.taken_at[:64],
-        claim=_claim(image.claim),
+        claim=_claim(image.claim, _generation(image.generation) if image.HasField("generation") else None),
     )
 
 
-def _claim(claim: pb.Claim) -> Claim:
+def _generation(said: pb.Generation) -> Generation:
+    """Raises InvalidArgument for a number that none can have."""
+    if said.steps < 0 or not 0 <= said.guidance < math.inf:
+        raise InvalidArgument("steps and guidance of a generated image are not negative")
+    return Generation(
+        tool=word(said.tool, "a program") if said.tool else "",
+        model=said.model[:_MAX_NAME],
+        prompt=said.prompt[:_MAX_TEXT],
+        negative_prompt=said.negative_prompt[:_MAX_TEXT],
+        sampler=said.sampler[:_MAX_NAME],
+        seed=said.seed if said.HasField("seed") else None,
+        steps=said.steps if said.HasField("steps") else None,
+        guidance=said.guidance if said.HasField("guidance") else None,
+    )
+
+
+def _claim(claim: pb.Claim, generation: Generation | None) -> Claim:
     said = claim.rights
     rights = Rights(
         license=access.require_license(said.license or UNKNOWN_LICENSE),
@@ -95,7 +128,8 @@ def _claim(claim: pb.Claim) -> Claim:
     )
     # nobody said: the careful reading
     visible = Visibility.PUBLIC if claim.visibility == pb.VISIBILITY_PUBLIC else Visibility.PRIVATE
-    return Claim(rights, visible, claim.source[:_MAX_TEXT], claim.file_name[:_MAX_TEXT])
+    texts = (claim.source[:_MAX_TEXT], claim.file_name[:_MAX_TEXT], claim.caption[:_MAX_TEXT])
+    return Claim(rights, visible, *texts, generation)
 
 
 def derived(request: pb.Derived) -> Derived:
@@ -204,6 +238,23 @@ def record_pb(record: ImageRecord) -> pb.ImageRecord:
         thumb_key=record.thumb_key,
         labels=[_labelled_pb(found) for found in record.labels],
         visibility=pb.Visibility.ValueType(record.claim.visibility),
+        generation=_generation_pb(record.claim.generation),
+        caption=record.claim.caption,
+    )
+
+
+def _generation_pb(said: Generation | None) -> pb.Generation | None:
+    if said is None:
+        return None
+    return pb.Generation(
+        tool=said.tool,
+        model=said.model,
+        prompt=said.prompt,
+        negative_prompt=said.negative_prompt,
+        sampler=said.sampler,
+        seed=said.seed,
+        steps=said.steps,
+        guidance=said.guidance,
     )
 
 

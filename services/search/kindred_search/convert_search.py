@@ -6,10 +6,18 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from kindred.search.v1 import search_pb2 as pb
 from kindred_kit.embeddings import embedding_vector
 from kindred_kit.errors import InvalidArgument, InvalidFilter, KindredError
-from kindred_search import access, convert, labels
+from kindred_search import access, convert, generating, labels
 from kindred_search.arranging import Wishes
 from kindred_search.cursors import Ranked
-from kindred_search.filters import Condition, NumberCondition, OrderCondition, SearchFilter, TextCondition
+from kindred_search.filters import (
+    Condition,
+    ModelCondition,
+    NumberCondition,
+    OrderCondition,
+    PromptCondition,
+    SearchFilter,
+    TextCondition,
+)
 from kindred_search.labels import LabelTerm
 from kindred_search.mixing import unit
 from kindred_search.ranking import Question, Term
@@ -34,8 +42,11 @@ Raises UnknownLabel, PrecisionUnavailable.
 
 _TEXT_FIELDS = {"license", "origin", "format"}
 _NUMBER_FIELDS = {"width", "height", "ingested_at_ms"}
+_GENERATION_FIELDS = {"model", "prompt"}
+_FIELDS = _TEXT_FIELDS | _NUMBER_FIELDS | _GENERATION_FIELDS
+_MAX_PROMPT_WORDS = 32
 _ORDERINGS = {pb.OPERATOR_GT: "gt", pb.OPERATOR_GTE: "gte", pb.OPERATOR_LT: "lt", pb.OPERATOR_LTE: "lte"}
-_ONE_VALUE = {pb.OPERATOR_EQ, pb.OPERATOR_NE, *_ORDERINGS}
+_ONE_VALUE = {pb.OPERATOR_EQ, pb.OPERATOR_NE, pb.OPERATOR_CONTAINS, *_ORDERINGS}
 _NEGATED = {pb.OPERATOR_NE, pb.OPERATOR_NOT_IN}
 _MEMBERSHIP = {pb.OPERATOR_EQ, pb.OPERATOR_IN, *_NEGATED}
 
@@ -178,14 +189,18 @@ async def _label(term: pb.LabelTerm, resolve: ResolveClass, pointer: str) -> Lab
 
 def _condition(said: pb.Condition, parent: str) -> Condition:
     pointer = f"{parent}/{said.field[:80]}"
-    if said.field not in _TEXT_FIELDS | _NUMBER_FIELDS:
-        known = ", ".join(sorted(_TEXT_FIELDS | _NUMBER_FIELDS))
+    if said.field not in _FIELDS:
+        known = ", ".join(sorted(_FIELDS))
         raise InvalidFilter(f"no field {said.field[:80]!r} to filter on; there are {known}", pointer=pointer)
     if not 1 <= len(said.values) <= (1 if said.operator in _ONE_VALUE else _MAX_VALUES):
         raise InvalidFilter(
             f"this operator takes {'one value' if said.operator in _ONE_VALUE else f'1 to {_MAX_VALUES} values'}",
             pointer=pointer,
         )
+    if said.field == "prompt":
+        return _prompt_condition(said, pointer)
+    if said.field == "model":
+        return _model_condition(said, pointer)
     if said.field in _TEXT_FIELDS:
         return _text_condition(said, pointer)
     numbers = tuple(_number(value, pointer) for value in said.values)
@@ -205,6 +220,23 @@ def _text_condition(said: pb.Condition, pointer: str) -> TextCondition:
     except InvalidArgument as error:
         raise InvalidFilter(error.detail, pointer=pointer) from error
     return TextCondition(said.field, values, said.operator in _NEGATED)  # type: ignore[arg-type]  # checked by the caller
+
+
+def _model_condition(said: pb.Condition, pointer: str) -> ModelCondition:
+    _require_membership(said, pointer)
+    keys = tuple(generating.model_key(value.text) for value in said.values)
+    if not all(keys):
+        raise InvalidFilter("the name of a model is a text that is not empty", pointer=pointer)
+    return ModelCondition(keys, said.operator in _NEGATED)
+
+
+def _prompt_condition(said: pb.Condition, pointer: str) -> PromptCondition:
+    if said.operator != pb.OPERATOR_CONTAINS:
+        raise InvalidFilter("prompt takes contains", pointer=pointer)
+    words = generating.words(said.values[0].text)
+    if not 1 <= len(words) <= _MAX_PROMPT_WORDS:
+        raise InvalidFilter(f"contains takes 1 to {_MAX_PROMPT_WORDS} words", pointer=pointer)
+    return PromptCondition(tuple(words))
 
 
 def _word(text: str) -> str:

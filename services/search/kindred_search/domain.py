@@ -51,6 +51,22 @@ class Claim:
     visibility: Visibility
     source: str = ""
     file_name: str = ""
+    caption: str = ""
+    generation: "Generation | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """How an image was generated. `seed` 0..2^64-1; `guidance` is the CFG scale; None and "" where nothing is said."""
+
+    tool: str = ""
+    model: str = ""
+    prompt: str = ""
+    negative_prompt: str = ""
+    sampler: str = ""
+    seed: int | None = None
+    steps: int | None = None
+    guidance: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

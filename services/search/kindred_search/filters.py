@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from kindred_search import access, labels
+from kindred_search import access, generating, labels
 from kindred_search.domain import ImageRecord
 from kindred_search.labels import LabelTerm
 from kindred_search.vectors.port import And, Compare, IndexFilter, Not, NumberColumn, OneOf, Or, TextColumn
@@ -38,7 +38,22 @@ class OrderCondition:
     value: float
 
 
-Condition = TextCondition | NumberCondition | OrderCondition
+@dataclass(frozen=True, slots=True)
+class ModelCondition:
+    """The generating model is one of `keys` (generating.model_key), or, negated, none of them, also where none is."""
+
+    keys: tuple[str, ...]
+    negated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PromptCondition:
+    """The prompt has all of these words (generating.words)."""
+
+    words: tuple[str, ...]
+
+
+Condition = TextCondition | NumberCondition | OrderCondition | ModelCondition | PromptCondition
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +70,8 @@ class SearchFilter:
     def exact(self) -> bool:
         """Whether the index decides it; otherwise each hit is checked with `matches`."""
         terms = (*self.labels_all, *self.labels_any, *self.labels_none)
-        return all(term.exact for term in terms) and all(branch.exact for branch in self.any_of)
+        by_claim = any(isinstance(condition, ModelCondition | PromptCondition) for condition in self.conditions)
+        return not by_claim and all(term.exact for term in terms) and all(branch.exact for branch in self.any_of)
 
 
 def to_index(wanted: SearchFilter, owner: str) -> IndexFilter:
@@ -94,6 +110,10 @@ def _condition(condition: Condition, owner: str) -> IndexFilter:
             found = Or(tuple(And((Compare(field, "gte", value), Compare(field, "lte", value))) for value in whole))
         case OrderCondition(field, ordering, number):
             return _order(field, ordering, number)
+        case ModelCondition(keys, negated):  # another claim may name one of them: that decides nothing
+            return And(()) if negated else generating.of_models(keys)
+        case PromptCondition(words):
+            return And(tuple(generating.with_word(word) for word in words))
     return Not(found) if negated else found
 
 
@@ -121,3 +141,9 @@ def _condition_holds(condition: Condition, record: ImageRecord) -> bool:
             return {"gt": value > number, "gte": value >= number, "lt": value < number, "lte": value <= number}[
                 ordering
             ]
+        case ModelCondition(keys, negated):
+            said = record.claim.generation
+            return (said is not None and generating.model_key(said.model) in keys) is not negated
+        case PromptCondition(words):
+            said = record.claim.generation
+            return said is not None and set(words) <= set(generating.words(said.prompt))

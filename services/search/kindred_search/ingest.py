@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 
 from kindred_kit.adapters.file_references import is_reference
-from kindred_kit.errors import Unavailable
+from kindred_kit.clock import now_ms
+from kindred_kit.context import current_request_id
+from kindred_kit.errors import ImageTakenDown, Unavailable
 from kindred_kit.ports.blobs import BlobStore
-from kindred_search.catalogue import projecting
+from kindred_search.catalogue import projecting, takedowns
 from kindred_search.catalogue.catalogue import Catalogue
 from kindred_search.domain import Accepted, Derived, NewImage
 from kindred_search.projector import Projector
@@ -20,10 +22,14 @@ class Ingest:
         self._projector = projector
 
     async def accept(self, owner: str, images: Sequence[NewImage]) -> list[Accepted]:
-        """Durable when this returns. Raises Unavailable if the bytes went with the image's former life."""
+        """Durable when this returns. Raises ImageTakenDown, Unavailable if the bytes went with a former life."""
         async with self._projector.burial_lock:
             await self._check_reborn(images)
-            results = await self._catalogue.accept(owner, images)
+            try:
+                results = await self._catalogue.accept(owner, images)
+            except ImageTakenDown:
+                await self._remove_blocked(images)
+                raise
         self._relay.notify()
         self._projector.notify()
         return results
@@ -31,9 +37,23 @@ class Ingest:
     async def _check_reborn(self, images: Sequence[NewImage]) -> None:
         """An image that comes back while its old bytes are being removed must not be accepted without any."""
         stored = {image.image_id: image.blob_key for image in images if not is_reference(image.blob_key)}
-        for image_id in await self._catalogue.read(projecting.buried_among, list(stored)):
+        swept = [image_id for image_id, key in stored.items() if key in self._projector.swept]
+        for image_id in [*swept, *await self._catalogue.read(projecting.buried_among, list(stored))]:
             if await self._blobs.head(stored[image_id]) is None:
                 raise Unavailable(f"the bytes of image {image_id} have just been removed; upload them again")
+
+    async def _remove_blocked(self, images: Sequence[NewImage]) -> None:
+        """Their bytes were put before anybody could know; what is taken down must not stay as an orphan."""
+        stored = {image.image_id: image.blob_key for image in images if not is_reference(image.blob_key)}
+        for image_id in await self._catalogue.read(takedowns.blocked_among, list(stored)):
+            await self._blobs.delete(stored[image_id])
+
+    async def take_down(self, image_ids: Sequence[str], reason: str) -> list[str]:
+        """For good; returns those that were in the gallery. Their bytes go with the next projection."""
+        removed = await self._catalogue.write(takedowns.take_down, image_ids, reason, current_request_id(), now_ms())
+        self._relay.notify()
+        self._projector.notify()
+        return removed
 
     async def delete(self, owner: str, image_ids: Sequence[str]) -> list[str]:
         """Remove the owner's claims; returns the ids of which it had one."""

@@ -13,7 +13,7 @@ from kindred_kit.adapters.file_references import is_reference
 from kindred_kit.errors import IndexDamaged
 from kindred_kit.ports.blobs import BlobStore
 from kindred_kit.telemetry import FALLBACKS, get_logger
-from kindred_search import access, labels
+from kindred_search import access, generating, labels
 from kindred_search.catalogue import collections, projecting
 from kindred_search.catalogue.catalogue import Catalogue
 from kindred_search.catalogue.projecting import Projection
@@ -70,6 +70,8 @@ class Projector:
         """Held from reading a batch until its rows are in the index, by whoever writes to it."""
         self.burial_lock = asyncio.Lock()
         """Held while bytes of a dead image are removed, and while an image is accepted: it may be the same one."""
+        self.swept: set[str] = set()
+        """Keys of orphans that were removed: an image whose bytes came just before must not be accepted without any."""
 
     def notify(self) -> None:
         """Something has changed that the index should know."""
@@ -284,4 +286,5 @@ def index_row(item: Projection, space: str) -> Row:
         width=item.width,
         height=item.height,
         ingested_at_ms=item.created_at_ms,
+        generation=generating.tokens(item.generations),
     )

@@ -7,10 +7,11 @@ from kindred.search.v1 import search_pb2 as pb
 from kindred.search.v1 import search_pb2_grpc
 from kindred_kit.errors import InvalidArgument
 from kindred_search import backlog, convert, convert_search
-from kindred_search.catalogue import reading
+from kindred_search.catalogue import reading, takedowns
 from kindred_search.catalogue.catalogue import Catalogue
 from kindred_search.classes import Classes
 from kindred_search.collecting import PART, Collector
+from kindred_search.doctor import Doctor
 from kindred_search.domain import WHOLE
 from kindred_search.indexes import Indexes
 from kindred_search.ingest import Ingest
@@ -35,6 +36,7 @@ class SearchServicer(search_pb2_grpc.SearchServiceServicer):
         searcher: Searcher,
         collector: Collector,
         reindexer: Reindexer,
+        doctor: Doctor,
         classes: Classes,
         precision: Precision,
     ) -> None:
@@ -45,6 +47,7 @@ class SearchServicer(search_pb2_grpc.SearchServiceServicer):
         self._searcher = searcher
         self._collector = collector
         self._reindexer = reindexer
+        self._doctor = doctor
         self._classes = classes
         self._precision = precision
         self._label_requests = LabelRequests(catalogue, classes)
@@ -140,6 +143,27 @@ class SearchServicer(search_pb2_grpc.SearchServiceServicer):
 
     async def ListBacklog(self, request: pb.ListBacklogRequest, context: Any) -> pb.ListBacklogResponse:
         return await backlog.listed(self._catalogue, request)
+
+    async def TakeDown(self, request: pb.TakeDownRequest, context: Any) -> pb.TakeDownResponse:
+        _bound(len(request.image_ids))
+        ids, reason = convert.image_ids(request.image_ids), convert.reason(request.reason)
+        return pb.TakeDownResponse(removed_ids=await self._ingest.take_down(ids, reason))
+
+    async def ListTakeDowns(self, request: pb.ListTakeDownsRequest, context: Any) -> pb.ListTakeDownsResponse:
+        _bound(max(request.limit, 1))
+        found = await self._catalogue.read(takedowns.page, request.after_id, max(request.limit, 1))
+        return pb.ListTakeDownsResponse(entries=[convert.take_down_pb(entry) for entry in found])
+
+    async def UndoTakeDowns(self, request: pb.UndoTakeDownsRequest, context: Any) -> pb.UndoTakeDownsResponse:
+        _bound(len(request.image_ids))
+        undone = await self._catalogue.write(takedowns.undo, convert.image_ids(request.image_ids))
+        return pb.UndoTakeDownsResponse(undone_ids=undone)
+
+    async def Inspect(self, request: pb.InspectRequest, context: Any) -> AsyncIterator[pb.InspectResponse]:
+        if request.min_age_ms < 0:
+            raise InvalidArgument("an age is not negative")
+        async for found in self._doctor.inspect(request.min_age_ms, fix=request.fix):
+            yield pb.InspectResponse(kind=found.kind, subject=found.subject, fixed=found.fixed)
 
     async def GetStatus(self, request: pb.GetStatusRequest, context: Any) -> pb.GetStatusResponse:
         owner = convert.owner_of(request.principal)

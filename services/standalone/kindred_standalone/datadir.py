@@ -4,6 +4,7 @@
     owner.json     who owns it now and where its sockets are
     catalogue.db   the truth (SQLite)
     bus.db         the event log (SQLite)
+    ingested.db    what `kindred ingest` has taken in of its sources (SQLite)
     datasets.db    data sets and their jobs (SQLite)
     index/         the vector index, a projection of the catalogue (LanceDB)
     calibrations/  how precise labels are (`kindred labels calibrate`)
@@ -66,6 +67,10 @@ class DataDirectory:
     @property
     def catalogue(self) -> Path:
         return self.root / "catalogue.db"
+
+    @property
+    def ingested(self) -> Path:
+        return self.root / "ingested.db"
 
     @property
     def bus(self) -> Path:

@@ -2,7 +2,7 @@
 
     paths -> [known?] -> [read, probe, hash] -> [accept] -> [wait for the workers]
 
-Each stage hands over through a bounded queue, and at most `_MAX_PENDING` accepted images wait for the workers: however
+Each stage hands over through a bounded queue, and few accepted images wait for the workers: however
 large the folder, a bounded number of files is in flight. The work survives the end of the owning process (`Session`):
 every call may be repeated.
 """
@@ -18,24 +18,17 @@ from typing import Any, TypeVar
 
 from kindred.search.v1 import search_pb2 as pb
 from kindred_kit.cores import available_cores
-from kindred_kit.errors import DeadlineExceeded, ImageError, KindredError, StorageFull, Unavailable
+from kindred_kit.errors import DeadlineExceeded, ImageError, KindredError, Unavailable
 from kindred_kit.imaging import ImageLimits
 from kindred_standalone.connect import LOCAL, Node, Session
 from kindred_standalone.prepare import FileVersion, Labels, file_version, prepare
 from kindred_standalone.references import file_key
 from kindred_standalone.summary import Problem, Summary
+from kindred_standalone.waiting import Waiting
 
 _LOOK_UP_BATCH = 256
 _ACCEPT_BATCH = 32
-_MAX_PENDING = 512
 _QUEUE = 64
-_POLL_S, _LAST_POLL_S = 0.5, 0.05
-_POLL_S_PER_IMAGE = 0.002
-"""The fewer wait, the less it costs to ask for their states, and the sooner a run ends after its last image."""
-_STALL_S = 300.0
-"""Without one image finished in this time something is wrong, and waiting on would hide it."""
-_FULL_DISK_S, _LEAST_FREE_BYTES = 5.0, 1_000_000
-"""Workers try again for ever; on a disk without room for one thumbnail and one row no image will be finished."""
 _ABOUT_THE_FILE = {"image_missing", "image_changed"}
 
 _Unread = tuple[bytes, FileVersion]
@@ -62,13 +55,10 @@ class Indexer:
         self._session = session
         self._labels = labels
         self._limits = limits or ImageLimits()
-        self._free_bytes = free_bytes
         self._readers = readers or min(4, available_cores())
         self._unread: asyncio.Queue[_Unread | None] = asyncio.Queue(_QUEUE)
         self._prepared: asyncio.Queue[_Prepared | None] = asyncio.Queue(_QUEUE)
-        self._pending: dict[str, bytes] = {}
-        self._room = asyncio.Semaphore(_MAX_PENDING)
-        self._accepted_all = False
+        self._waiting: Waiting[bytes] = Waiting(session, self._finished, free_bytes)
         self._seen: set[bytes] = set()
 
     async def run(self, paths: Sequence[bytes]) -> Summary:
@@ -82,9 +72,9 @@ class Indexer:
                 readers = [tasks.create_task(self._read()) for _ in range(self._readers)]
                 tasks.create_task(self._close_after(readers))
                 tasks.create_task(self._accept())
-                tasks.create_task(self._wait())
+                tasks.create_task(self._waiting.run())
         except BaseExceptionGroup as group:
-            raise _first(group) from None
+            raise first_error(group) from None
         finally:
             self._pool.shutdown(wait=False, cancel_futures=True)
             self.summary.seconds += time.monotonic() - started
@@ -128,8 +118,8 @@ class Indexer:
         elif known.state == pb.STATE_INDEXED:
             self.summary.known += 1
         else:  # accepted by a run that ended before the workers were done
-            await self._room.acquire()
-            self._pending[known.image_id] = path
+            await self._waiting.take_room()
+            self._waiting.add(known.image_id, path)
 
     # stage 2: read, probe, hash
 
@@ -152,9 +142,9 @@ class Indexer:
     async def _accept(self) -> None:
         async for batch in self._batches():
             for _ in batch:
-                await self._room.acquire()
+                await self._waiting.take_room()
             await self._hand_over(batch)
-        self._accepted_all = True
+        self._waiting.close()
 
     async def _batches(self) -> AsyncIterator[list[_Prepared]]:
         """What has been prepared meanwhile, together: one transaction costs as much as one image's."""
@@ -179,7 +169,7 @@ class Indexer:
                 for prepared in batch:
                     await self._hand_over([prepared])
             else:
-                self._room.release()
+                self._waiting.give_back()
                 self._fail(batch[0][0], error.code, error.detail)
             return
         for (path, _), result in zip(batch, answer.results, strict=True):
@@ -191,48 +181,17 @@ class Indexer:
         elif result.state == pb.STATE_INDEXED:  # the same bytes lay elsewhere when they were indexed
             self.summary.known += 1
         else:
-            self._pending[result.image_id] = path
+            self._waiting.add(result.image_id, path)
             return
-        self._room.release()
+        self._waiting.give_back()
 
     # stage 4: wait for the workers
 
-    async def _wait(self) -> None:
-        last_progress = time.monotonic()
-        while self._pending or not self._accepted_all:
-            if not self._pending or await self._settle():
-                last_progress = time.monotonic()
-            elif time.monotonic() - last_progress > _FULL_DISK_S and self._is_full():
-                raise StorageFull(f"the disk is full, and {len(self._pending)} accepted images wait for room")
-            elif time.monotonic() - last_progress > _STALL_S:
-                raise Unavailable(
-                    f"{len(self._pending)} accepted images wait, and none was finished for {_STALL_S / 60:.0f} minutes"
-                )
-            await asyncio.sleep(min(_POLL_S, max(_LAST_POLL_S, _POLL_S_PER_IMAGE * len(self._pending))))
-
-    def _is_full(self) -> bool:
-        return self._free_bytes is not None and self._free_bytes() < _LEAST_FREE_BYTES
-
-    async def _settle(self) -> bool:
-        """Count what has come to an end; whether there was any."""
-        request = pb.GetStatesRequest(principal=LOCAL, image_ids=list(self._pending))
-        answer = await self._session.call(lambda node: node.search.GetStates(request))
-        states = {state.image_id: state for state in answer.states}
-        settled = False
-        for image_id in request.image_ids:
-            state = states.get(image_id)
-            if state is not None and state.state in {pb.STATE_STORED, pb.STATE_DERIVED}:
-                continue
-            path = self._pending.pop(image_id)
-            self._room.release()
-            settled = True
-            if state is None or state.state == pb.STATE_DELETED:
-                self._fail(path, "removed", "the image was removed again while it was indexed")
-            elif state.state == pb.STATE_FAILED:
-                self._fail(path, state.failure.code, state.failure.detail)
-            else:
-                self.summary.indexed += 1
-        return settled
+    def _finished(self, path: bytes, failure: pb.Failure | None) -> None:
+        if failure is None:
+            self.summary.indexed += 1
+        else:
+            self._fail(path, failure.code, failure.detail)
 
     def _is_again(self, image_id: str) -> bool:
         """Whether this run has met these bytes before."""
@@ -243,7 +202,7 @@ class Indexer:
         return False
 
     def _fail(self, path: bytes, code: str, detail: str) -> None:
-        self.summary.failures.append(Problem(path, code, detail))
+        self.summary.fail(Problem(path, code, detail))
 
     async def _in_thread(self, work: Callable[..., T], *args: Any) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._pool, work, *args)
@@ -258,7 +217,7 @@ def _may_succeed(failure_code: str) -> bool:
     return failure_code in _ABOUT_THE_FILE or not failure_code.startswith("image_")
 
 
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+def first_error(group: BaseExceptionGroup[BaseException]) -> BaseException:
     """The error that ended the tasks; all others are its consequences."""
     error: BaseException = group
     while isinstance(error, BaseExceptionGroup):

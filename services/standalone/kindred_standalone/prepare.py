@@ -11,6 +11,7 @@ from pathlib import Path
 from kindred.search.v1 import search_pb2 as pb
 from kindred_kit.adapters.file_references import read_regular
 from kindred_kit.errors import ImageChanged, ImageEmpty, ImageMissing, ImageTooLarge
+from kindred_kit.generated import generation_message, origin_of
 from kindred_kit.imaging import ImageInfo, ImageLimits, license_id_from_url, probe
 from kindred_standalone.errors import FileUnreadable
 from kindred_standalone.references import file_key
@@ -19,11 +20,11 @@ from kindred_standalone.text import printable
 
 @dataclass(frozen=True)
 class Labels:
-    """What the user says of all files of a run. `license` is empty where the files' own word counts."""
+    """What the user says of all files of a run. `license` and `origin` are empty where the files' own word counts."""
 
     license: str = ""
     source: str = ""
-    origin: str = "photo"
+    origin: str = ""
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,7 @@ def prepare(path: bytes, version: FileVersion, labels: Labels, limits: ImageLimi
     """Read, probe and hash one file. Raises ImageError with a reason for a person."""
     data = read_checked(path, version, limits)
     info = probe(data, limits)
+    origin = origin_of(labels.origin, info.generation)
     return pb.NewImage(
         image_id=hashlib.sha256(data).hexdigest(),
         blob_key=file_key(path),
@@ -74,7 +76,7 @@ def prepare(path: bytes, version: FileVersion, labels: Labels, limits: ImageLimi
         width=info.width,
         height=info.height,
         format=info.format,
-        origin=labels.origin,
+        origin=origin,
         taken_at=info.taken_at or "",
         claim=pb.Claim(
             rights=_rights(info, labels),
@@ -82,6 +84,7 @@ def prepare(path: bytes, version: FileVersion, labels: Labels, limits: ImageLimi
             source=labels.source,
             file_name=printable(os.fsdecode(os.path.basename(path))),
         ),
+        generation=generation_message(origin, info.generation),
     )
 
 

@@ -17,6 +17,8 @@ from kindred_standalone.references import read_named
 from kindred_standalone.settings import StandaloneSettings
 from kindred_standalone.text import printable
 
+NOTHING_ASKED = "say what to look for: a text, --image FILE, --label NAME, --model NAME, or several of them"
+
 
 @dataclass(frozen=True)
 class Region:
@@ -49,11 +51,19 @@ class Query:
     labels: tuple[str, ...] = ()
     without_labels: tuple[str, ...] = ()
     min_precision: float = 0.0
+    origin: str = ""
+    models: tuple[str, ...] = ()
+    prompt_contains: str = ""
     limit: int = 10
     min_score: float | None = None
     facets: bool = False
     collapse_duplicates: bool = False
     diversity: float = 0.0
+
+    @property
+    def filters_images(self) -> bool:
+        """Whether there is a filter, which needs no query beside it."""
+        return bool(self.labels or self.without_labels or self.origin or self.models or self.prompt_contains)
 
     @property
     def title(self) -> str:
@@ -79,6 +89,12 @@ class Query:
         sure = f" (precision {self.min_precision:g})" if self.min_precision else ""
         parts = [f"with {printable(name)}{sure}" for name in self.labels]
         parts += [f"without {printable(name)}" for name in self.without_labels]
+        if self.origin:
+            parts.append("photos" if self.origin == "photo" else "generated images")
+        if self.models:
+            parts.append(f"by model {' or '.join(map(printable, self.models))}")
+        if self.prompt_contains:
+            parts.append(f"prompt with “{printable(self.prompt_contains)}”")
         if self.min_score is not None:
             parts.append(f"score at least {self.min_score:g}")
         if self.collapse_duplicates:
@@ -111,8 +127,8 @@ async def ask(node: Node, query: Query) -> Answer:
         if query.region is not None:
             term["region"] = vars(query.region)
         terms.append(term)
-    if not terms and not query.labels and not query.without_labels:
-        raise UsageError("say what to look for: a text, --image FILE, --label NAME, or several of them")
+    if not terms and not query.filters_images:
+        raise UsageError(NOTHING_ASKED)
     request: dict[str, Any] = {
         "query": terms,
         "limit": query.limit,
@@ -120,16 +136,26 @@ async def ask(node: Node, query: Query) -> Answer:
         "collapse_duplicates": query.collapse_duplicates,
         "diversity": query.diversity,
     }
-    labels: dict[str, Any] = {}
-    if query.labels:
-        labels["all"] = [{"class": name, "min_precision": query.min_precision} for name in query.labels]
-    if query.without_labels:
-        labels["none"] = list(query.without_labels)
-    if labels:
-        request["filter"] = {"labels": labels}
+    if query.filters_images:
+        request["filter"] = _filter(query)
     if query.min_score is not None:
         request["min_score"] = query.min_score
     return checked(await node.http.post("/v1/search", json=request))
+
+
+def _filter(query: Query) -> dict[str, Any]:
+    wanted: dict[str, Any] = {"labels": {}}
+    if query.labels:
+        wanted["labels"]["all"] = [{"class": name, "min_precision": query.min_precision} for name in query.labels]
+    if query.without_labels:
+        wanted["labels"]["none"] = list(query.without_labels)
+    if query.origin:
+        wanted["origin"] = query.origin
+    if query.models:
+        wanted["model"] = {"in": list(query.models)}
+    if query.prompt_contains:
+        wanted["prompt"] = {"contains": query.prompt_contains}
+    return wanted
 
 
 async def upload(node: Node, image: Path) -> str:

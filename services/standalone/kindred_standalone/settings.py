@@ -29,6 +29,8 @@ class StandaloneSettings(InferenceSettings):
     debug: bool = False
     max_image_bytes: int = 50_000_000
     max_image_pixels: int = 120_000_000
+    download_timeout_s: float = 30
+    """A download of `kindred ingest` ends after this time, redirects included."""
     readers: int = 0
     """Files read and hashed at once by `kindred index`; 0: one a core, four at most."""
 

@@ -1,4 +1,4 @@
-"""What became of the files of one `kindred index`."""
+"""What became of the images of one `kindred index` or `kindred ingest`."""
 
 from __future__ import annotations
 
@@ -19,6 +19,10 @@ class Problem:
     detail: str
 
 
+_KEPT_FAILURES = 10_000
+"""Of a list of millions, enough to see what is wrong; all are counted."""
+
+
 @dataclass
 class Summary:
     """Counts of files. `indexed` are new here, `known` were indexed before, `duplicates` are the same bytes again."""
@@ -28,12 +32,27 @@ class Summary:
     known: int = 0
     duplicates: int = 0
     failures: list[Problem] = field(default_factory=list)
+    reasons: Counter[str] = field(default_factory=Counter)
     skipped: Counter[str] = field(default_factory=Counter)
     seconds: float = 0.0
 
+    def fail(self, problem: Problem) -> None:
+        """Count it, and keep it while there are not too many."""
+        self.reasons[problem.code] += 1
+        if len(self.failures) < _KEPT_FAILURES:
+            self.failures.append(problem)
+
+    def add(self, other: Summary) -> None:
+        """Count what another run did, too."""
+        for name in ("total", "indexed", "known", "duplicates", "seconds"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.failures.extend(other.failures)
+        self.reasons.update(other.reasons)
+        self.skipped.update(other.skipped)
+
     @property
     def failed(self) -> int:
-        return len(self.failures)
+        return self.reasons.total()
 
     @property
     def done(self) -> int:
@@ -52,6 +71,7 @@ class Summary:
             "known": self.known,
             "duplicates": self.duplicates,
             "failed": self.failed,
+            "failed_by_reason": dict(self.reasons.most_common()),
             "skipped": sum(self.skipped.values()),
             "skipped_by_suffix": {printable(suffix): count for suffix, count in sorted(self.skipped.items())},
             "seconds": round(self.seconds, 3),

@@ -88,7 +88,8 @@ def summary_line(summary: Summary) -> Text:
     parts = [f"{summary.indexed:,} indexed", f"{summary.known:,} already known"]
     if summary.duplicates:
         parts.append(count_text(summary.duplicates, "duplicate"))
-    parts.append(f"{summary.failed:,} failed")
+    reasons = ", ".join(f"{count:,} {code}" for code, count in summary.reasons.most_common(5))
+    parts.append(f"{summary.failed:,} failed" + (f" ({reasons})" if reasons else ""))
     if skipped:
         kinds = ", ".join(
             f"{count} {printable(suffix) or 'without suffix'}" for suffix, count in summary.skipped.most_common(3)

@@ -1,9 +1,13 @@
 """What a job over all images still has to do, and whose labels stand at the end."""
 
+from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
 import pytest
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Engine
 from support.databases import database_url
 from support.search_service import SearchService, image_id, labels, new_image
 
@@ -144,12 +148,18 @@ async def test_galleries_of_before_know_their_runs(tmp_path: Path) -> None:
         await service.add("a", boxes=[("dog", 0.9), ("dog", 0.5)])
         await service.add("nothing on it")
     engine = open_engine(database_url(tmp_path / "catalogue.db"))
-    with writing(engine) as connection:
-        connection.exec_driver_sql("DROP TABLE label_runs")
-        connection.exec_driver_sql(f"UPDATE {version_table(engine, MIGRATIONS)} SET version_num = '0002'")
-        connection.exec_driver_sql("DROP INDEX IF EXISTS ix_images_newest")
+    _downgrade(engine, "0002")
     upgrade(engine)
     with reading(engine) as connection:
         [row] = connection.exec_driver_sql("SELECT image_id, label_set, run, asked, seq FROM label_runs").all()
     assert tuple(row) == (image_id("a"), "coco-80", "det/1", 0, 1)
     engine.dispose()
+
+
+def _downgrade(engine: Engine, revision: str) -> None:
+    with as_file(files(MIGRATIONS)) as folder, writing(engine) as connection:
+        config = Config()
+        config.set_main_option("script_location", str(folder))
+        config.set_main_option("path_separator", "os")
+        config.attributes.update(connection=connection, version_table=version_table(engine, MIGRATIONS))
+        command.downgrade(config, revision)

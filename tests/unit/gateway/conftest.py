@@ -18,8 +18,8 @@ from kindred.detector.v1.detector_pb2_grpc import add_DetectorServiceServicer_to
 from kindred.embedder.v1.embedder_pb2_grpc import add_EmbedderServiceServicer_to_server
 from kindred.search.v1.search_pb2_grpc import add_SearchServiceServicer_to_server
 from kindred_gateway.app import Adapters, build
-from kindred_gateway.fetching import Fetcher
 from kindred_gateway.settings import GatewaySettings
+from kindred_kit.fetching import Fetcher
 from kindred_kit.rpc import RpcServer, open_channel
 from kindred_kit.rpc.server import Registration
 

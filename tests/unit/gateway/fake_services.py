@@ -231,4 +231,6 @@ class FakeSearch(search_pb2_grpc.SearchServiceServicer):
             blob_key=image.blob_key,
             labels=[label],
             visibility=image.claim.visibility,
+            generation=image.generation if image.HasField("generation") else None,
+            caption=image.claim.caption,
         )

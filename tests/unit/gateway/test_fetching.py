@@ -7,8 +7,8 @@ import pytest
 from support.photos import noise_jpeg
 from unit.gateway.conftest import StartGateway
 
-from kindred_gateway.fetching import Fetcher, is_public
 from kindred_kit.errors import ImageDownloadFailed, ImageTooLarge
+from kindred_kit.fetching import Fetcher, is_public
 
 PUBLIC = "93.184.216.34"
 

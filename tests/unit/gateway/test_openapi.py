@@ -33,7 +33,7 @@ async def test_the_document_is_valid_and_complete(gateway: Gateway) -> None:
     assert len(set(names)) == len(names)
     search_filter = document["components"]["schemas"]["Filter"]["properties"]
     assert set(search_filter) == {
-        "labels", "license", "license_type", "origin", "format", "width", "height", "or",
+        "labels", "license", "license_type", "origin", "format", "model", "prompt", "width", "height", "or",
     }  # fmt: skip
 
 

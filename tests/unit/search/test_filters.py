@@ -1,17 +1,20 @@
 """What a filter means on a record and what it lets through the index agree."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from kindred_search import access, labels
+from kindred_search import access, generating, labels
 from kindred_search.catalogue.projecting import ClaimAccess
-from kindred_search.domain import Claim, Detection, ImageRecord, Rights, State, Visibility
+from kindred_search.domain import Claim, Detection, Generation, ImageRecord, Rights, State, Visibility
 from kindred_search.filters import (
     Condition,
+    ModelCondition,
     NumberCondition,
     OrderCondition,
+    PromptCondition,
     SearchFilter,
     TextCondition,
     matches,
@@ -87,3 +90,49 @@ def test_a_threshold_inside_a_bucket_is_decided_by_the_catalogue() -> None:
     below = record(1, "photo", "by", 0.52)
     assert passes(row(below), to_index(wanted, "ann"))
     assert not matches(wanted, below)
+
+
+def generated(model: str, prompt: str) -> ImageRecord:
+    claim = Claim(Rights(), Visibility.PUBLIC, generation=Generation(model=model, prompt=prompt))
+    return ImageRecord("0" * 64, 9, 9, "png", 1, "generated", "", 5, State.INDEXED, None, claim, True, "k", "")
+
+
+GENERATED = [
+    generated("SDXL Base", "A red FOX, in snow_drift"),
+    generated("v1-5", "fox"),
+    generated("", "Straße \u0130stanbul"),
+    generated("v1-5", " ".join(f"word{n}" for n in range(300))),
+    record(100, "photo", "by"),
+]
+
+
+@pytest.mark.parametrize(
+    ("condition", "expected"),
+    [
+        (ModelCondition(("sdxl base",)), [0]),
+        (ModelCondition(("sdxl base", "v1-5")), [0, 1, 3]),
+        (ModelCondition(("v1-5",), negated=True), [0, 2, 4]),
+        (PromptCondition(("fox",)), [0, 1]),
+        (PromptCondition(("fox", "red")), [0]),
+        (PromptCondition(("snow",)), []),
+        (PromptCondition(("snow_drift",)), [0]),
+        (PromptCondition(("strasse",)), [2]),
+        (PromptCondition(("word299",)), [3]),
+    ],
+)
+def test_models_and_prompts(condition: Condition, expected: list[int]) -> None:
+    """The index may let through more, never less: the catalogue decides."""
+    wanted = SearchFilter(conditions=(condition,))
+    assert not wanted.exact
+    assert [n for n, image in enumerate(GENERATED) if matches(wanted, image)] == expected
+    for n in expected:
+        tokens = generating.tokens([image.claim.generation for image in [GENERATED[n]] if image.claim.generation])
+        in_index = replace(row(GENERATED[n]), generation=tokens)
+        assert passes(in_index, to_index(wanted, "ann"))
+
+
+def test_rare_words_narrow_the_search() -> None:
+    tokens = generating.tokens([Generation(model="m", prompt="a fox")])
+    other = replace(row(GENERATED[1]), generation=tokens)
+    for condition in (ModelCondition(("v1-5",)), PromptCondition(("heron",))):
+        assert not passes(other, to_index(SearchFilter(conditions=(condition,)), "ann"))

@@ -13,7 +13,7 @@ from PIL import Image
 
 from kindred.search.v1 import search_pb2 as pb
 from kindred_kit.errors import InvalidArgument, StorageFull, Unavailable
-from kindred_standalone import ingest
+from kindred_standalone import ingest, waiting
 from kindred_standalone.ingest import Indexer
 from kindred_standalone.prepare import Labels
 
@@ -82,7 +82,7 @@ class FakeSession:
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ingest, "_POLL_S", 0.001)
+    monkeypatch.setattr(waiting, "_POLL_S", 0.001)
 
 
 def photo(path: Path, shade: int) -> bytes:
@@ -191,7 +191,7 @@ async def refused_id(path: bytes) -> str:
 
 
 async def test_a_bounded_number_waits_for_the_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ingest, "_MAX_PENDING", 40)
+    monkeypatch.setattr(waiting, "_MAX_PENDING", 40)
     catalogue = FakeCatalogue(polls=3)
     summary = await indexer(catalogue).run([photo(tmp_path / f"{n}.png", n) for n in range(200)])
     assert summary.indexed == 200
@@ -199,13 +199,13 @@ async def test_a_bounded_number_waits_for_the_workers(tmp_path: Path, monkeypatc
 
 
 async def test_workers_that_stand_still_are_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ingest, "_STALL_S", 0.02)
+    monkeypatch.setattr(waiting, "_STALL_S", 0.02)
     with pytest.raises(Unavailable, match="1 accepted images wait"):
         await indexer(FakeCatalogue(polls=10**9)).run([photo(tmp_path / "a.png", 1)])
 
 
 async def test_a_full_disk_ends_the_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ingest, "_FULL_DISK_S", 0.0)
+    monkeypatch.setattr(waiting, "_FULL_DISK_S", 0.0)
     session: Any = FakeSession(FakeCatalogue(polls=10**9))
     full = Indexer(session, Labels(), free_bytes=lambda: 4096)
     with pytest.raises(StorageFull, match="1 accepted image"):

@@ -71,11 +71,11 @@ def test_names_that_are_not_utf8_show() -> None:
 
 def test_the_summary_counts() -> None:
     summary = Summary(total=7, indexed=3, known=2, duplicates=1, seconds=2.0)
-    summary.failures.append(Problem(b"/x.jpg", "image_empty", "the file is empty"))
+    summary.fail(Problem(b"/x.jpg", "image_empty", "the file is empty"))
     summary.skipped[".txt"] = 4
     line = str(summary_line(summary))
     assert line == (
-        "3 indexed, 2 already known, 1 duplicate, 1 failed, 4 skipped that are no images (4 .txt)"
+        "3 indexed, 2 already known, 1 duplicate, 1 failed (1 image_empty), 4 skipped that are no images (4 .txt)"
         " in 2.0 s, 1.5 images/s"
     )
     assert summary.done == summary.total

@@ -5,6 +5,7 @@ GIL, so a bounded thread pool off the event loop scales with the cores.
 """
 
 from kindred_kit.imaging.decode import decode
+from kindred_kit.imaging.generation import Generation
 from kindred_kit.imaging.geometry import Letterbox, RegionN, crop
 from kindred_kit.imaging.limits import ImageLimits
 from kindred_kit.imaging.probe import ImageInfo, probe
@@ -15,6 +16,7 @@ from kindred_kit.imaging.thumbnail import thumbnail
 
 __all__ = [
     "EmbeddedRights",
+    "Generation",
     "ImageInfo",
     "ImageLimits",
     "Letterbox",

@@ -8,6 +8,7 @@ from datetime import datetime
 from PIL import Image
 
 from kindred_kit.imaging import png
+from kindred_kit.imaging.generation import Generation, read_generation
 from kindred_kit.imaging.header import read_header
 from kindred_kit.imaging.limits import ImageLimits
 from kindred_kit.imaging.rights import EmbeddedRights, read_rights
@@ -22,8 +23,8 @@ class ImageInfo:
 
     `format` is jpeg, png, webp, gif, heic, avif, bmp or tiff; `width` and `height` are pixels after EXIF orientation;
     `orientation` is the EXIF value 1..8 (1 for HEIC, whose container turns the image); `generation_text` holds a PNG's
-    raw text chunks by keyword (prompt, workflow ...; bounded); `taken_at` is ISO 8601, with an offset only if the
-    camera wrote one.
+    raw text chunks by keyword (prompt, workflow ...; bounded), `generation` what a generator says there or in EXIF;
+    `taken_at` is ISO 8601, with an offset only if the camera wrote one.
     """
 
     format: str
@@ -33,6 +34,7 @@ class ImageInfo:
     orientation: int
     rights: EmbeddedRights
     generation_text: dict[str, str]
+    generation: Generation | None
     taken_at: str | None
 
 
@@ -53,6 +55,7 @@ def probe(data: bytes, limits: ImageLimits) -> ImageInfo:
         orientation=header.orientation,
         rights=read_rights(header, data),
         generation_text=texts,
+        generation=read_generation(texts, header.exif),
         taken_at=_taken_at(header.exif),
     )
 

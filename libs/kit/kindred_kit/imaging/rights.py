@@ -85,12 +85,12 @@ def license_id_from_url(url: str) -> str:
     return "unknown"
 
 
-def clean_text(text: str) -> str | None:
-    """Drop control and hidden characters, fold white space, cut to 1,000 characters; None if nothing is left."""
-    text = _HIDDEN.sub("", text[: 4 * MAX_TEXT_CHARS])
+def clean_text(text: str, max_chars: int = MAX_TEXT_CHARS) -> str | None:
+    """Drop control and hidden characters, fold white space, cut to `max_chars`; None if nothing is left."""
+    text = _HIDDEN.sub("", text[: 4 * max_chars])
     text = "".join(" " if char in "\t\n\r\x0b\x0c" else char for char in text)
     text = "".join(char for char in text if unicodedata.category(char) not in ("Cc", "Cs", "Cn"))
-    return " ".join(text.split())[:MAX_TEXT_CHARS].strip() or None
+    return " ".join(text.split())[:max_chars].strip() or None
 
 
 def _first(*sources: Iterable[str]) -> str | None:

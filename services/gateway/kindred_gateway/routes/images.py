@@ -12,6 +12,7 @@ from kindred_gateway.answers import IMAGE_PROBLEMS, json_answer, problems
 from kindred_gateway.bodies import fitted, is_multipart, read_form, read_json
 from kindred_gateway.documents import IngestBody, RightsFields, request_body, text_fields
 from kindred_gateway.door import checked_image
+from kindred_gateway.generations import checked_generation
 from kindred_gateway.ingest import NewPhoto, accept
 from kindred_gateway.licenses import checked_rights, checked_text
 from kindred_gateway.parts import Parts, PartsDep
@@ -26,6 +27,7 @@ router = APIRouter(tags=["images"])
 MAX_WAIT_S = 60
 _RIGHTS_FIELDS = frozenset(RightsFields.model_fields)
 _MAX_SOURCE_CHARS = 200
+_MAX_CAPTION_CHARS = 10_000
 _ENDED = frozenset({search_pb2.STATE_INDEXED, search_pb2.STATE_FAILED})
 _SLOWEST_POLL_S = 0.5
 
@@ -37,7 +39,9 @@ _SLOWEST_POLL_S = 0.5
         200: {"model": AcceptedAnswer, "description": "The image was known"},
         201: {"model": AcceptedAnswer, "description": "Indexed or failed within `wait`"},
         202: {"model": AcceptedAnswer, "description": "Durable; being indexed"},
-        **problems(**IMAGE_PROBLEMS | {"s422": f"{IMAGE_PROBLEMS['s422']}, image_download_failed"}),
+        **problems(
+            **IMAGE_PROBLEMS | {"s422": f"{IMAGE_PROBLEMS['s422']}, image_download_failed", "s451": "image_taken_down"}
+        ),
     },
     response_model=None,
     openapi_extra=request_body(IngestBody, text_fields(*RightsFields.model_fields)),
@@ -108,12 +112,14 @@ async def delete_image(image_id: str, parts: PartsDep, principal: PrincipalDep) 
 def _photo(fields: RightsFields, file_name: str) -> NewPhoto:
     return NewPhoto(
         rights=checked_rights(
-            fields.license, fields.license_url, fields.creator, fields.source_url, fields.attribution
+            fields.license, fields.license_url, fields.creator, fields.source_url, fields.attribution, fields.credit
         ),
         source=checked_text("source", fields.source, _MAX_SOURCE_CHARS),
         file_name=file_name,
         visibility=_VISIBILITIES[fields.visibility],
         origin=fields.origin,
+        caption=checked_text("caption", fields.caption, _MAX_CAPTION_CHARS),
+        generation=checked_generation(fields),
     )
 
 

@@ -6,15 +6,15 @@ Content is shared, claims are not: the same bytes of a second owner add a claim 
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
 
 from kindred.events.v1 import events_pb2
 from kindred_kit.adapters.file_references import referenced_path, still_holds
 from kindred_search.catalogue import rows
 from kindred_search.catalogue.engine import upsert
 from kindred_search.catalogue.events import outbox_row
-from kindred_search.catalogue.tables import claims, file_references, images, outbox
-from kindred_search.domain import EMBEDDED, Accepted, NewImage, State, Visibility
+from kindred_search.catalogue.tables import claims, file_references, generations, images, outbox
+from kindred_search.domain import EMBEDDED, Accepted, Generation, NewImage, State, Visibility
 
 _ABOUT_THE_FILE = {"image_missing", "image_changed"}
 """Failures of where the bytes were, not of the bytes: another acceptance may well succeed."""
@@ -22,6 +22,9 @@ _ABOUT_THE_FILE = {"image_missing", "image_changed"}
 # run for every image: putting a statement together costs more than SQLite needs to run it
 _CURRENT = select(images).where(images.c.image_id == bindparam("wanted_id")).with_for_update()
 _CLAIMS = select(claims).where(claims.c.image_id == bindparam("wanted_id"))
+_GENERATION = select(*generations.c[rows.GENERATION_COLUMNS]).where(
+    generations.c.image_id == bindparam("wanted_id"), generations.c.owner == bindparam("claimant")
+)
 _INSERT_IMAGE, _INSERT_OUTBOX = insert(images), insert(outbox)
 
 
@@ -42,7 +45,8 @@ def _accept_one(connection: Connection, owner: str, image: NewImage, request_id:
         values = _next_life(row, image, now_ms)
         connection.execute(update(images).where(of_image).values(values))
     else:
-        values = _same_life(row, image, owner, said)
+        generated = _generation(connection, image.image_id, owner)
+        values = _same_life(row, image, owner, said, generated)
         if values:
             connection.execute(update(images).where(of_image).values(values))
     place = values.get("blob_key", row.blob_key if row else image.blob_key)
@@ -51,6 +55,8 @@ def _accept_one(connection: Connection, owner: str, image: NewImage, request_id:
     kept = ["file_name"] if own is not None and own.file_name and image.blob_key != place else []
     claim = rows.claim_values(owner, image.image_id, image.claim, now_ms)
     upsert(connection, claims, [claim], keep=["created_at_ms", *kept])
+    if own is not None or image.claim.generation is not None:
+        _keep_generation(connection, owner, image)
     if referenced_path(image.blob_key) is not None:
         _remember_reference(connection, owner, image)
     state = State(values.get("state", row.state if row else State.STORED))
@@ -89,7 +95,9 @@ def _next_life(row: Row[Any], image: NewImage, now_ms: int) -> dict[str, Any]:
     return {**_content(image), **counters, "created_at_ms": now_ms}
 
 
-def _same_life(row: Row[Any], image: NewImage, owner: str, said: Sequence[Row[Any]]) -> dict[str, Any]:
+def _same_life(
+    row: Row[Any], image: NewImage, owner: str, said: Sequence[Row[Any]], generated: Generation | None
+) -> dict[str, Any]:
     """What changes of a record that is alive; a new `seq` sends it to the workers again."""
     values: dict[str, Any] = {}
     own = next((c for c in said if c.owner == owner), None)
@@ -103,7 +111,8 @@ def _same_life(row: Row[Any], image: NewImage, owner: str, said: Sequence[Row[An
     pending_elsewhere = moved and row.state == State.STORED  # its event names a place where the bytes no longer are
     if pending_elsewhere or (row.state == State.FAILED and _may_succeed(row.failure_code)):
         values.update(seq=row.seq + 1, state=int(State.STORED), failure_code=None, failure_detail=None)
-    if row.state in EMBEDDED and ("origin" in values or _seen_otherwise(own, image)):
+    otherwise = "origin" in values or _seen_otherwise(own, image) or generated != image.claim.generation
+    if row.state in EMBEDDED and otherwise:
         values["row_version"] = row.row_version + 1
     return values
 
@@ -129,6 +138,19 @@ def _may_succeed(failure_code: str) -> bool:
 def _seen_otherwise(own: Row[Any] | None, image: NewImage) -> bool:
     said = image.claim
     return own is None or (own.visibility, own.license) != (said.visibility, said.rights.license)
+
+
+def _generation(connection: Connection, image_id: str, owner: str) -> Generation | None:
+    found = connection.execute(_GENERATION, {"wanted_id": image_id, "claimant": owner}).one_or_none()
+    return None if found is None else rows.generation(found)
+
+
+def _keep_generation(connection: Connection, owner: str, image: NewImage) -> None:
+    if image.claim.generation is not None:
+        upsert(connection, generations, [rows.generation_values(owner, image.image_id, image.claim.generation)])
+    else:
+        of_claim = (generations.c.image_id == image.image_id) & (generations.c.owner == owner)
+        connection.execute(delete(generations).where(of_claim))
 
 
 def _remember_reference(connection: Connection, owner: str, image: NewImage) -> None:

@@ -8,7 +8,16 @@ from sqlalchemy import Connection, Row, delete, insert, select, update
 from kindred.events.v1 import events_pb2
 from kindred_search.catalogue.accepting import claim_count
 from kindred_search.catalogue.events import outbox_row
-from kindred_search.catalogue.tables import claims, detections, embeddings, file_references, images, label_runs, outbox
+from kindred_search.catalogue.tables import (
+    claims,
+    detections,
+    embeddings,
+    file_references,
+    generations,
+    images,
+    label_runs,
+    outbox,
+)
 from kindred_search.domain import EMBEDDED, State
 
 
@@ -26,12 +35,23 @@ def _remove_one(connection: Connection, owner: str, image_id: str, request_id: s
     own = (claims.c.image_id == image_id) & (claims.c.owner == owner)
     if connection.execute(delete(claims).where(own)).rowcount == 0:
         return False
-    of_owner = (file_references.c.image_id == image_id) & (file_references.c.owner == owner)
-    connection.execute(delete(file_references).where(of_owner))
+    for table in (file_references, generations):
+        connection.execute(delete(table).where(table.c.image_id == image_id, table.c.owner == owner))
     if claim_count(connection, image_id) == 0:
         _bury(connection, row, request_id, now_ms)
     else:
         _leave_to_others(connection, row)
+    return True
+
+
+def remove_all_claims(connection: Connection, image_id: str, request_id: str, now_ms: int) -> bool:
+    """Whoever has them; returns whether the image was alive."""
+    row = connection.execute(select(images).where(images.c.image_id == image_id).with_for_update()).one_or_none()
+    if row is None or row.deleted_at_ms is not None:
+        return False
+    for table in (claims, file_references, generations):
+        connection.execute(delete(table).where(table.c.image_id == image_id))
+    _bury(connection, row, request_id, now_ms)
     return True
 
 

@@ -8,9 +8,17 @@ from collections.abc import Sequence
 from sqlalchemy import ColumnElement, Connection, Select, and_, case, exists, false, func, not_, or_, select
 
 from kindred_search.catalogue.reading import CHUNK, visible_claim, visible_image
-from kindred_search.catalogue.tables import claims, detections, images
+from kindred_search.catalogue.tables import claims, detections, generations, images
 from kindred_search.domain import EMBEDDED, State
-from kindred_search.filters import Condition, NumberCondition, OrderCondition, SearchFilter, TextCondition
+from kindred_search.filters import (
+    Condition,
+    ModelCondition,
+    NumberCondition,
+    OrderCondition,
+    PromptCondition,
+    SearchFilter,
+    TextCondition,
+)
 from kindred_search.labels import LabelTerm
 
 
@@ -74,6 +82,13 @@ def _holds(term: LabelTerm) -> ColumnElement[bool]:
 
 
 def _condition(condition: Condition, owner: str) -> ColumnElement[bool]:
+    match condition:
+        case ModelCondition(keys, negated):
+            made = _generated(owner, generations.c.model_key.in_(keys))
+            return not_(made) if negated else made
+        case PromptCondition(words):
+            has_all = (generations.c.prompt_words.contains(f" {word} ", autoescape=True) for word in words)
+            return _generated(owner, and_(True, *has_all))
     column: ColumnElement[object] = (
         _license(owner) if condition.field == "license" else images.c[_COLUMNS.get(condition.field, condition.field)]
     )
@@ -93,9 +108,20 @@ _COLUMNS = {"ingested_at_ms": "created_at_ms"}
 
 
 def _license(owner: str) -> ColumnElement[object]:
-    """The licence of the claim that `owner` is shown, as reading.records and access.tokens choose it."""
+    """The licence of the claim that `owner` is shown."""
+    return _of_shown_claim(owner, claims.c.license)
+
+
+def _generated(owner: str, condition: ColumnElement[bool]) -> ColumnElement[bool]:
+    """The claim that `owner` is shown says how the image was generated, and that meets the condition."""
+    claimant = _of_shown_claim(owner, claims.c.owner)
+    return exists().where(generations.c.image_id == images.c.image_id, generations.c.owner == claimant, condition)
+
+
+def _of_shown_claim(owner: str, column: ColumnElement[object]) -> ColumnElement[object]:
+    """A column of the claim that `owner` is shown, as reading.records and access.tokens choose it."""
     return (
-        select(claims.c.license)
+        select(column)
         .where(claims.c.image_id == images.c.image_id, visible_claim(owner))
         .order_by(case((claims.c.owner == owner, 0), else_=1), claims.c.created_at_ms, claims.c.owner)
         .limit(1)

@@ -11,8 +11,8 @@ from sqlalchemy import Connection, Select, bindparam, func, or_, select, update
 
 from kindred_search.catalogue import rows
 from kindred_search.catalogue.reading import CHUNK, labels_of
-from kindred_search.catalogue.tables import claims, embeddings, images
-from kindred_search.domain import EMBEDDED, WHOLE, Detection, State, Visibility
+from kindred_search.catalogue.tables import claims, embeddings, generations, images
+from kindred_search.domain import EMBEDDED, WHOLE, Detection, Generation, State, Visibility
 
 _DIRTY = images.c.row_version > images.c.indexed_version
 
@@ -44,6 +44,7 @@ class Projection:
     vectors: dict[str, NDArray[np.float32]]
     claims: tuple[ClaimAccess, ...]
     labels: tuple[Detection, ...]
+    generations: tuple[Generation, ...] = ()
 
 
 def dirty(connection: Connection, limit: int) -> list[Projection]:
@@ -130,11 +131,21 @@ def buried_among(connection: Connection, image_ids: Sequence[str]) -> list[str]:
     return found
 
 
+def dirty_among(connection: Connection, image_ids: Sequence[str]) -> set[str]:
+    """Those of these images that the projector is about to write or to remove."""
+    found: set[str] = set()
+    for start in range(0, len(image_ids), CHUNK):
+        among = images.c.image_id.in_(image_ids[start : start + CHUNK])
+        found.update(connection.execute(select(images.c.image_id).where(among, _DIRTY)).scalars())
+    return found
+
+
 def _load(connection: Connection, query: Select[Any]) -> list[Projection]:
     found = connection.execute(query).all()
     ids = [row.image_id for row in found if row.state in EMBEDDED]
     vectors: dict[str, dict[str, NDArray[np.float32]]] = defaultdict(dict)
     access: dict[str, list[ClaimAccess]] = defaultdict(list)
+    generated: dict[str, list[Generation | None]] = defaultdict(list)
     if ids:
         of_view = select(embeddings).where(embeddings.c.image_id.in_(ids), embeddings.c.view == WHOLE)
         for row in connection.execute(of_view):
@@ -142,6 +153,9 @@ def _load(connection: Connection, query: Select[Any]) -> list[Projection]:
         in_order = select(claims).where(claims.c.image_id.in_(ids)).order_by(claims.c.created_at_ms, claims.c.owner)
         for row in connection.execute(in_order):
             access[row.image_id].append(ClaimAccess(row.owner, Visibility(row.visibility), row.license))
+        of_images = select(*generations.c["image_id", *rows.GENERATION_COLUMNS])
+        for image_id, *said in connection.execute(of_images.where(generations.c.image_id.in_(ids))):
+            generated[image_id].append(rows.generation(said))
     labels = labels_of(connection, ids)
     return [
         Projection(
@@ -159,6 +173,7 @@ def _load(connection: Connection, query: Select[Any]) -> list[Projection]:
             vectors=vectors.get(row.image_id, {}),
             claims=tuple(access.get(row.image_id, ())),
             labels=tuple(labels.get(row.image_id, ())),
+            generations=tuple(said for said in generated.get(row.image_id, ()) if said is not None),
         )
         for row in found
     ]

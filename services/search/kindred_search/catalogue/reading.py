@@ -23,7 +23,7 @@ from sqlalchemy import (
 from kindred_kit.adapters.file_references import still_holds
 from kindred_kit.adapters.keyed_query import AnyConnection, KeyedQuery
 from kindred_search.catalogue import rows
-from kindred_search.catalogue.tables import claims, detections, embeddings, file_references, images, outbox
+from kindred_search.catalogue.tables import claims, detections, embeddings, file_references, generations, images, outbox
 from kindred_search.domain import (
     WHOLE,
     Counts,
@@ -49,8 +49,12 @@ def _records_query() -> Select[*tuple[Any, ...]]:
     """Images `ids` with each claim that `reader` sees: its own first, then the oldest, as access.tokens chooses."""
     reader: BindParameter[str] = bindparam("reader")
     return (
-        select(*images.c[rows.IMAGE_COLUMNS], *claims.c[rows.CLAIM_COLUMNS])
+        select(*images.c[rows.IMAGE_COLUMNS], *claims.c[rows.CLAIM_COLUMNS], *generations.c[rows.GENERATION_COLUMNS])
         .join(claims, claims.c.image_id == images.c.image_id)
+        .outerjoin(
+            generations,
+            and_(generations.c.image_id == claims.c.image_id, generations.c.owner == claims.c.owner),
+        )
         .where(images.c.image_id.in_(bindparam("ids", expanding=True)))
         .where(images.c.deleted_at_ms.is_(None), visible_claim(reader))
         .order_by(case((claims.c.owner == reader, 0), else_=1), claims.c.created_at_ms, claims.c.owner)

@@ -65,8 +65,29 @@ claims = Table(
     Column("attribution", Text, nullable=False),
     Column("source", Text, nullable=False),
     Column("file_name", Text, nullable=False),
+    Column("caption", Text, nullable=False, server_default=""),
     Column("created_at_ms", BigInteger, nullable=False),
     Index("ix_claims_owner", "owner", "image_id"),
+)
+
+# How an image was generated, as the claim of this owner says: shown, and searched, by those who are shown the claim.
+generations = Table(
+    "generations",
+    metadata,
+    Column("image_id", String(64), ForeignKey("images.image_id"), primary_key=True),
+    Column("owner", String(64), primary_key=True),
+    Column("tool", String(32), nullable=False),
+    Column("model", Text, nullable=False),
+    Column("prompt", Text, nullable=False),
+    Column("negative_prompt", Text, nullable=False),
+    Column("sampler", Text, nullable=False),
+    Column("seed", String(20)),  # up to 2^64-1, which no database's integer holds
+    Column("steps", Integer),
+    Column("guidance", Double),
+    # as `generating` writes them for filters
+    Column("model_key", String(200), nullable=False),
+    Column("prompt_words", Text, nullable=False),
+    Index("ix_generations_model", "model_key"),
 )
 
 # Every path at which an owner has an image, so that an unchanged file is not read again, be it one of two copies.
@@ -144,6 +165,15 @@ collections = Table(
     Column("generation", Integer, nullable=False),
     Column("dimension", Integer, nullable=False),
     Column("state", String(16), nullable=False),  # building | active | dropping
+)
+
+# What an operator has taken down, known or not: these bytes are refused.
+takedowns = Table(
+    "takedowns",
+    metadata,
+    Column("image_id", String(64), primary_key=True),
+    Column("reason", Text, nullable=False),
+    Column("taken_down_at_ms", BigInteger, nullable=False),
 )
 
 # Classes that no label set has and that accounts asked for; `class_key` is the name without case.

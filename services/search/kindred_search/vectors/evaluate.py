@@ -7,7 +7,7 @@ def passes(row: Row, where: IndexFilter) -> bool:
     """Whether a row passes the filter."""
     match where:
         case HasAny(column, tokens):
-            return not set(tokens).isdisjoint(row.access if column == "access" else row.labels)
+            return not set(tokens).isdisjoint(getattr(row, column))
         case OneOf(column, values):
             return getattr(row, column) in values
         case Compare(column, comparison, value):

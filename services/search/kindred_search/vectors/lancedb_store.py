@@ -21,7 +21,7 @@ from kindred_search.vectors.lancedb_filters import in_list, to_sql, without_what
 from kindred_search.vectors.port import And, HasAny, IndexFilter, IndexHit, Not, Row
 
 _NAME = re.compile(r"[a-z0-9_-]{1,200}")
-_TOKEN_COLUMNS = ("access", "labels")
+_TOKEN_COLUMNS = ("access", "labels", "generation")
 _TEXT_COLUMNS = ("origin", "format")
 _NUMBER_COLUMNS = ("width", "height", "ingested_at_ms")
 _KEEP_VERSIONS = timedelta(minutes=5)
@@ -232,6 +232,8 @@ class LanceDbStore:
                     table = await database.open_table(collection)
                 except ValueError as error:
                     raise InvalidArgument(f"the index has no collection {collection}") from error
+                if not {*_TOKEN_COLUMNS, *_TEXT_COLUMNS, *_NUMBER_COLUMNS} <= set((await table.schema()).names):
+                    raise IndexDamaged("the index was written by an earlier version; it is built anew")
             if any("vector" in index.columns for index in await table.list_indices()):
                 self._with_vector_index.add(collection)
             with _damage():
@@ -277,7 +279,6 @@ def _columns(rows: Sequence[Row]) -> dict[str, Any]:
         "image_id": [row.image_id for row in rows],
         "vector": pa.FixedSizeListArray.from_arrays(pa.array(matrix.ravel()), matrix.shape[1]),
         "row_version": [row.row_version for row in rows],
-        "access": [list(row.access) for row in rows],
-        "labels": [list(row.labels) for row in rows],
+        **{name: [list(getattr(row, name)) for row in rows] for name in _TOKEN_COLUMNS},
         **{name: [getattr(row, name) for row in rows] for name in (*_TEXT_COLUMNS, *_NUMBER_COLUMNS)},
     }

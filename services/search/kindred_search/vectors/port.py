@@ -7,7 +7,7 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-TokenColumn = Literal["access", "labels"]
+TokenColumn = Literal["access", "labels", "generation"]
 TextColumn = Literal["origin", "format"]
 NumberColumn = Literal["width", "height", "ingested_at_ms"]
 Comparison = Literal["gte", "lte"]
@@ -15,7 +15,7 @@ Comparison = Literal["gte", "lte"]
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One image in the index. `vector`: float32 [d], L2-normalised; tokens as `access` and `labels` write them."""
+    """One image in the index. `vector`: float32 [d], L2-normalised; tokens of access, labels and generating."""
 
     image_id: str
     vector: NDArray[np.float32]
@@ -27,6 +27,7 @@ class Row:
     width: int
     height: int
     ingested_at_ms: int
+    generation: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

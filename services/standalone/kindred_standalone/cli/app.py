@@ -10,8 +10,10 @@ from kindred_standalone.cli import (
     dataset,
     demo,
     dlq,
+    doctor,
     images,
     index,
+    ingest,
     label,
     labels,
     models,
@@ -19,6 +21,7 @@ from kindred_standalone.cli import (
     relabel,
     search,
     serve,
+    takedown,
 )
 from kindred_standalone.cli.failure import say
 from kindred_standalone.cli.options import GlobalDataDirOption, remember
@@ -40,10 +43,13 @@ def _all(context: typer.Context, data_dir: GlobalDataDirOption = None) -> None:
 
 
 app.command("index")(index.index)
+app.command("ingest")(ingest.ingest)
 app.command("label")(label.label)
 app.command("search")(search.search)
 app.command("show")(images.show)
 app.command("rm")(images.rm)
+app.command("takedown")(takedown.takedown)
+app.command("doctor")(doctor.doctor)
 app.command("status")(operate.status)
 app.command("reindex")(operate.reindex)
 app.command("relabel")(relabel.relabel)

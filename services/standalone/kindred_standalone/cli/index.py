@@ -25,7 +25,9 @@ def index(
         str, typer.Option("--license", metavar="ID", help=f"Licence of all these images: {', '.join(LICENSES)}.")
     ] = "",
     source: Annotated[str, typer.Option(help="A name of your own for where they come from.")] = "",
-    origin: Annotated[str, typer.Option(help="photo or generated.")] = "photo",
+    origin: Annotated[
+        str, typer.Option(help="photo or generated. Default: generated where a file says what generated it.")
+    ] = "",
     as_json: JsonOption = False,
     data_dir: DataDirOption = None,
 ) -> None:
@@ -43,7 +45,7 @@ def index(
 
     if license_name and license_name not in LICENSES:
         raise UsageError(f"no licence {license_name!r}; there are {', '.join(LICENSES)}")
-    if origin not in {"photo", "generated"}:
+    if origin not in {"", "photo", "generated"}:
         raise UsageError("--origin is photo or generated")
     for path in paths:
         if not path.exists() and not path.is_symlink():

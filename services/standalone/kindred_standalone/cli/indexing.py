@@ -40,7 +40,8 @@ async def index_paths(
             await stack.enter_async_context(_progress(found, summary))
         await asyncio.to_thread(scan, paths, exclude=[directory.root], found=found)
         summary.skipped = found.skipped
-        summary.failures.extend(found.problems)
+        for problem in found.problems:
+            summary.fail(problem)
         summary.total = len(found.problems)
         if found.candidates:
             if session is None:

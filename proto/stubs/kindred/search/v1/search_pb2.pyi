@@ -84,6 +84,8 @@ class _OperatorEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Operator.Val
     OPERATOR_LTE: _Operator.ValueType  # 6
     OPERATOR_IN: _Operator.ValueType  # 7
     OPERATOR_NOT_IN: _Operator.ValueType  # 8
+    OPERATOR_CONTAINS: _Operator.ValueType  # 9
+    """every word of the value occurs"""
 
 class Operator(_Operator, metaclass=_OperatorEnumTypeWrapper): ...
 
@@ -96,6 +98,8 @@ OPERATOR_LT: Operator.ValueType  # 5
 OPERATOR_LTE: Operator.ValueType  # 6
 OPERATOR_IN: Operator.ValueType  # 7
 OPERATOR_NOT_IN: Operator.ValueType  # 8
+OPERATOR_CONTAINS: Operator.ValueType  # 9
+"""every word of the value occurs"""
 Global___Operator: _TypeAlias = Operator  # noqa: Y015
 
 @_typing.final
@@ -167,11 +171,13 @@ class Claim(_message.Message):
     VISIBILITY_FIELD_NUMBER: _builtins.int
     SOURCE_FIELD_NUMBER: _builtins.int
     FILE_NAME_FIELD_NUMBER: _builtins.int
+    CAPTION_FIELD_NUMBER: _builtins.int
     visibility: Global___Visibility.ValueType
     source: _builtins.str
     """a name the owner gives to where it came from"""
     file_name: _builtins.str
     """for display; never a path"""
+    caption: _builtins.str
     @_builtins.property
     def rights(self) -> Global___Rights: ...
     def __init__(
@@ -181,14 +187,70 @@ class Claim(_message.Message):
         visibility: Global___Visibility.ValueType = ...,
         source: _builtins.str = ...,
         file_name: _builtins.str = ...,
+        caption: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["rights", b"rights"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["file_name", b"file_name", "rights", b"rights", "source", b"source", "visibility", b"visibility"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["caption", b"caption", "file_name", b"file_name", "rights", b"rights", "source", b"source", "visibility", b"visibility"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Claim: _TypeAlias = Claim  # noqa: Y015
+
+@_typing.final
+class Generation(_message.Message):
+    """How an image was generated, as its file or its owner says."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOOL_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    PROMPT_FIELD_NUMBER: _builtins.int
+    NEGATIVE_PROMPT_FIELD_NUMBER: _builtins.int
+    SAMPLER_FIELD_NUMBER: _builtins.int
+    SEED_FIELD_NUMBER: _builtins.int
+    STEPS_FIELD_NUMBER: _builtins.int
+    GUIDANCE_FIELD_NUMBER: _builtins.int
+    tool: _builtins.str
+    """automatic1111 | comfyui | invokeai; empty where the owner said it"""
+    model: _builtins.str
+    prompt: _builtins.str
+    negative_prompt: _builtins.str
+    sampler: _builtins.str
+    seed: _builtins.int
+    steps: _builtins.int
+    guidance: _builtins.float
+    """CFG scale"""
+    def __init__(
+        self,
+        *,
+        tool: _builtins.str = ...,
+        model: _builtins.str = ...,
+        prompt: _builtins.str = ...,
+        negative_prompt: _builtins.str = ...,
+        sampler: _builtins.str = ...,
+        seed: _builtins.int | None = ...,
+        steps: _builtins.int | None = ...,
+        guidance: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_guidance", b"_guidance", "_seed", b"_seed", "_steps", b"_steps", "guidance", b"guidance", "seed", b"seed", "steps", b"steps"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_guidance", b"_guidance", "_seed", b"_seed", "_steps", b"_steps", "guidance", b"guidance", "model", b"model", "negative_prompt", b"negative_prompt", "prompt", b"prompt", "sampler", b"sampler", "seed", b"seed", "steps", b"steps", "tool", b"tool"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__guidance: _TypeAlias = _typing.Literal["guidance"]  # noqa: Y015
+    _WhichOneofArgType__guidance: _TypeAlias = _typing.Literal["_guidance", b"_guidance"]  # noqa: Y015
+    _WhichOneofReturnType__seed: _TypeAlias = _typing.Literal["seed"]  # noqa: Y015
+    _WhichOneofArgType__seed: _TypeAlias = _typing.Literal["_seed", b"_seed"]  # noqa: Y015
+    _WhichOneofReturnType__steps: _TypeAlias = _typing.Literal["steps"]  # noqa: Y015
+    _WhichOneofArgType__steps: _TypeAlias = _typing.Literal["_steps", b"_steps"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__guidance) -> _WhichOneofReturnType__guidance | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__seed) -> _WhichOneofReturnType__seed | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__steps) -> _WhichOneofReturnType__steps | None: ...
+
+Global___Generation: _TypeAlias = Generation  # noqa: Y015
 
 @_typing.final
 class NewImage(_message.Message):
@@ -204,6 +266,7 @@ class NewImage(_message.Message):
     ORIGIN_FIELD_NUMBER: _builtins.int
     TAKEN_AT_FIELD_NUMBER: _builtins.int
     CLAIM_FIELD_NUMBER: _builtins.int
+    GENERATION_FIELD_NUMBER: _builtins.int
     image_id: _builtins.str
     """64-hex SHA-256 of the bytes"""
     blob_key: _builtins.str
@@ -222,6 +285,10 @@ class NewImage(_message.Message):
     """ISO 8601, from EXIF; may be empty"""
     @_builtins.property
     def claim(self) -> Global___Claim: ...
+    @_builtins.property
+    def generation(self) -> Global___Generation:
+        """a part of the claim: shown to whoever is shown the claim"""
+
     def __init__(
         self,
         *,
@@ -235,10 +302,11 @@ class NewImage(_message.Message):
         origin: _builtins.str = ...,
         taken_at: _builtins.str = ...,
         claim: Global___Claim | None = ...,
+        generation: Global___Generation | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["claim", b"claim"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["claim", b"claim", "generation", b"generation"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["blob_key", b"blob_key", "byte_size", b"byte_size", "claim", b"claim", "format", b"format", "height", b"height", "image_id", b"image_id", "mtime_ns", b"mtime_ns", "origin", b"origin", "taken_at", b"taken_at", "width", b"width"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["blob_key", b"blob_key", "byte_size", b"byte_size", "claim", b"claim", "format", b"format", "generation", b"generation", "height", b"height", "image_id", b"image_id", "mtime_ns", b"mtime_ns", "origin", b"origin", "taken_at", b"taken_at", "width", b"width"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -742,6 +810,8 @@ class ImageRecord(_message.Message):
     THUMB_KEY_FIELD_NUMBER: _builtins.int
     LABELS_FIELD_NUMBER: _builtins.int
     VISIBILITY_FIELD_NUMBER: _builtins.int
+    GENERATION_FIELD_NUMBER: _builtins.int
+    CAPTION_FIELD_NUMBER: _builtins.int
     image_id: _builtins.str
     width: _builtins.int
     height: _builtins.int
@@ -759,6 +829,7 @@ class ImageRecord(_message.Message):
     """internal; never leaves the gateway"""
     thumb_key: _builtins.str
     visibility: Global___Visibility.ValueType
+    caption: _builtins.str
     @_builtins.property
     def failure(self) -> Global___Failure: ...
     @_builtins.property
@@ -767,6 +838,8 @@ class ImageRecord(_message.Message):
 
     @_builtins.property
     def labels(self) -> _containers.RepeatedCompositeFieldContainer[Global___LabelledDetection]: ...
+    @_builtins.property
+    def generation(self) -> Global___Generation: ...
     def __init__(
         self,
         *,
@@ -788,10 +861,12 @@ class ImageRecord(_message.Message):
         thumb_key: _builtins.str = ...,
         labels: _abc.Iterable[Global___LabelledDetection] | None = ...,
         visibility: Global___Visibility.ValueType = ...,
+        generation: Global___Generation | None = ...,
+        caption: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["failure", b"failure", "rights", b"rights"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["failure", b"failure", "generation", b"generation", "rights", b"rights"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["blob_key", b"blob_key", "byte_size", b"byte_size", "failure", b"failure", "file_name", b"file_name", "format", b"format", "height", b"height", "image_id", b"image_id", "ingested_at_ms", b"ingested_at_ms", "labels", b"labels", "origin", b"origin", "own", b"own", "rights", b"rights", "source", b"source", "state", b"state", "taken_at", b"taken_at", "thumb_key", b"thumb_key", "visibility", b"visibility", "width", b"width"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["blob_key", b"blob_key", "byte_size", b"byte_size", "caption", b"caption", "failure", b"failure", "file_name", b"file_name", "format", b"format", "generation", b"generation", "height", b"height", "image_id", b"image_id", "ingested_at_ms", b"ingested_at_ms", "labels", b"labels", "origin", b"origin", "own", b"own", "rights", b"rights", "source", b"source", "state", b"state", "taken_at", b"taken_at", "thumb_key", b"thumb_key", "visibility", b"visibility", "width", b"width"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1059,7 +1134,7 @@ class Condition(_message.Message):
     OPERATOR_FIELD_NUMBER: _builtins.int
     VALUES_FIELD_NUMBER: _builtins.int
     field: _builtins.str
-    """license, origin, format: eq ne in not_in; width, height, ingested_at_ms: all"""
+    """license, origin, format, model: eq ne in not_in; prompt: contains; width, height, ingested_at_ms: all but contains"""
     operator: Global___Operator.ValueType
     @_builtins.property
     def values(self) -> _containers.RepeatedCompositeFieldContainer[Global___Value]:
@@ -1904,3 +1979,216 @@ class ReindexProgress(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ReindexProgress: _TypeAlias = ReindexProgress  # noqa: Y015
+
+@_typing.final
+class TakeDownRequest(_message.Message):
+    """Removes all claims, of whomever, and refuses the same bytes from now on (image_taken_down). For the operator."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    IMAGE_IDS_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    reason: _builtins.str
+    @_builtins.property
+    def image_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """also ones that nobody has brought yet"""
+
+    def __init__(
+        self,
+        *,
+        image_ids: _abc.Iterable[_builtins.str] | None = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["image_ids", b"image_ids", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TakeDownRequest: _TypeAlias = TakeDownRequest  # noqa: Y015
+
+@_typing.final
+class TakeDownResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REMOVED_IDS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def removed_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """that were in the gallery"""
+
+    def __init__(
+        self,
+        *,
+        removed_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["removed_ids", b"removed_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TakeDownResponse: _TypeAlias = TakeDownResponse  # noqa: Y015
+
+@_typing.final
+class ListTakeDownsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AFTER_ID_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    after_id: _builtins.str
+    limit: _builtins.int
+    """1..1,000"""
+    def __init__(
+        self,
+        *,
+        after_id: _builtins.str = ...,
+        limit: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_id", b"after_id", "limit", b"limit"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListTakeDownsRequest: _TypeAlias = ListTakeDownsRequest  # noqa: Y015
+
+@_typing.final
+class ListTakeDownsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class Entry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        IMAGE_ID_FIELD_NUMBER: _builtins.int
+        REASON_FIELD_NUMBER: _builtins.int
+        TAKEN_DOWN_AT_MS_FIELD_NUMBER: _builtins.int
+        image_id: _builtins.str
+        reason: _builtins.str
+        taken_down_at_ms: _builtins.int
+        def __init__(
+            self,
+            *,
+            image_id: _builtins.str = ...,
+            reason: _builtins.str = ...,
+            taken_down_at_ms: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["image_id", b"image_id", "reason", b"reason", "taken_down_at_ms", b"taken_down_at_ms"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    ENTRIES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def entries(self) -> _containers.RepeatedCompositeFieldContainer[Global___ListTakeDownsResponse.Entry]:
+        """in order of their ids"""
+
+    def __init__(
+        self,
+        *,
+        entries: _abc.Iterable[Global___ListTakeDownsResponse.Entry] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entries", b"entries"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListTakeDownsResponse: _TypeAlias = ListTakeDownsResponse  # noqa: Y015
+
+@_typing.final
+class UndoTakeDownsRequest(_message.Message):
+    """The bytes may come back; whoever had them brings them again."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    IMAGE_IDS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def image_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        image_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["image_ids", b"image_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UndoTakeDownsRequest: _TypeAlias = UndoTakeDownsRequest  # noqa: Y015
+
+@_typing.final
+class UndoTakeDownsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    UNDONE_IDS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def undone_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """that were taken down"""
+
+    def __init__(
+        self,
+        *,
+        undone_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["undone_ids", b"undone_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UndoTakeDownsResponse: _TypeAlias = UndoTakeDownsResponse  # noqa: Y015
+
+@_typing.final
+class InspectRequest(_message.Message):
+    """Compares catalogue, index and object store, while the gallery is in use. For the operator."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FIX_FIELD_NUMBER: _builtins.int
+    MIN_AGE_MS_FIELD_NUMBER: _builtins.int
+    fix: _builtins.bool
+    min_age_ms: _builtins.int
+    """younger than this may be on its way and is left alone"""
+    def __init__(
+        self,
+        *,
+        fix: _builtins.bool = ...,
+        min_age_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fix", b"fix", "min_age_ms", b"min_age_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___InspectRequest: _TypeAlias = InspectRequest  # noqa: Y015
+
+@_typing.final
+class InspectResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    FIXED_FIELD_NUMBER: _builtins.int
+    kind: _builtins.str
+    """e.g. blob_orphan"""
+    subject: _builtins.str
+    """an image id or an object key"""
+    fixed: _builtins.bool
+    def __init__(
+        self,
+        *,
+        kind: _builtins.str = ...,
+        subject: _builtins.str = ...,
+        fixed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fixed", b"fixed", "kind", b"kind", "subject", b"subject"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___InspectResponse: _TypeAlias = InspectResponse  # noqa: Y015

@@ -115,6 +115,26 @@ class SearchServiceStub(object):
                 request_serializer=kindred_dot_search_dot_v1_dot_search__pb2.ListBacklogRequest.SerializeToString,
                 response_deserializer=kindred_dot_search_dot_v1_dot_search__pb2.ListBacklogResponse.FromString,
                 _registered_method=True)
+        self.TakeDown = channel.unary_unary(
+                '/kindred.search.v1.SearchService/TakeDown',
+                request_serializer=kindred_dot_search_dot_v1_dot_search__pb2.TakeDownRequest.SerializeToString,
+                response_deserializer=kindred_dot_search_dot_v1_dot_search__pb2.TakeDownResponse.FromString,
+                _registered_method=True)
+        self.ListTakeDowns = channel.unary_unary(
+                '/kindred.search.v1.SearchService/ListTakeDowns',
+                request_serializer=kindred_dot_search_dot_v1_dot_search__pb2.ListTakeDownsRequest.SerializeToString,
+                response_deserializer=kindred_dot_search_dot_v1_dot_search__pb2.ListTakeDownsResponse.FromString,
+                _registered_method=True)
+        self.UndoTakeDowns = channel.unary_unary(
+                '/kindred.search.v1.SearchService/UndoTakeDowns',
+                request_serializer=kindred_dot_search_dot_v1_dot_search__pb2.UndoTakeDownsRequest.SerializeToString,
+                response_deserializer=kindred_dot_search_dot_v1_dot_search__pb2.UndoTakeDownsResponse.FromString,
+                _registered_method=True)
+        self.Inspect = channel.unary_stream(
+                '/kindred.search.v1.SearchService/Inspect',
+                request_serializer=kindred_dot_search_dot_v1_dot_search__pb2.InspectRequest.SerializeToString,
+                response_deserializer=kindred_dot_search_dot_v1_dot_search__pb2.InspectResponse.FromString,
+                _registered_method=True)
         self.GetStatus = channel.unary_unary(
                 '/kindred.search.v1.SearchService/GetStatus',
                 request_serializer=kindred_dot_search_dot_v1_dot_search__pb2.GetStatusRequest.SerializeToString,
@@ -230,6 +250,30 @@ class SearchServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def TakeDown(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListTakeDowns(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UndoTakeDowns(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Inspect(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetStatus(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -324,6 +368,26 @@ def add_SearchServiceServicer_to_server(servicer, server):
                     servicer.ListBacklog,
                     request_deserializer=kindred_dot_search_dot_v1_dot_search__pb2.ListBacklogRequest.FromString,
                     response_serializer=kindred_dot_search_dot_v1_dot_search__pb2.ListBacklogResponse.SerializeToString,
+            ),
+            'TakeDown': grpc.unary_unary_rpc_method_handler(
+                    servicer.TakeDown,
+                    request_deserializer=kindred_dot_search_dot_v1_dot_search__pb2.TakeDownRequest.FromString,
+                    response_serializer=kindred_dot_search_dot_v1_dot_search__pb2.TakeDownResponse.SerializeToString,
+            ),
+            'ListTakeDowns': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListTakeDowns,
+                    request_deserializer=kindred_dot_search_dot_v1_dot_search__pb2.ListTakeDownsRequest.FromString,
+                    response_serializer=kindred_dot_search_dot_v1_dot_search__pb2.ListTakeDownsResponse.SerializeToString,
+            ),
+            'UndoTakeDowns': grpc.unary_unary_rpc_method_handler(
+                    servicer.UndoTakeDowns,
+                    request_deserializer=kindred_dot_search_dot_v1_dot_search__pb2.UndoTakeDownsRequest.FromString,
+                    response_serializer=kindred_dot_search_dot_v1_dot_search__pb2.UndoTakeDownsResponse.SerializeToString,
+            ),
+            'Inspect': grpc.unary_stream_rpc_method_handler(
+                    servicer.Inspect,
+                    request_deserializer=kindred_dot_search_dot_v1_dot_search__pb2.InspectRequest.FromString,
+                    response_serializer=kindred_dot_search_dot_v1_dot_search__pb2.InspectResponse.SerializeToString,
             ),
             'GetStatus': grpc.unary_unary_rpc_method_handler(
                     servicer.GetStatus,
@@ -769,6 +833,114 @@ class SearchService(object):
             '/kindred.search.v1.SearchService/ListBacklog',
             kindred_dot_search_dot_v1_dot_search__pb2.ListBacklogRequest.SerializeToString,
             kindred_dot_search_dot_v1_dot_search__pb2.ListBacklogResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TakeDown(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kindred.search.v1.SearchService/TakeDown',
+            kindred_dot_search_dot_v1_dot_search__pb2.TakeDownRequest.SerializeToString,
+            kindred_dot_search_dot_v1_dot_search__pb2.TakeDownResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListTakeDowns(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kindred.search.v1.SearchService/ListTakeDowns',
+            kindred_dot_search_dot_v1_dot_search__pb2.ListTakeDownsRequest.SerializeToString,
+            kindred_dot_search_dot_v1_dot_search__pb2.ListTakeDownsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UndoTakeDowns(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kindred.search.v1.SearchService/UndoTakeDowns',
+            kindred_dot_search_dot_v1_dot_search__pb2.UndoTakeDownsRequest.SerializeToString,
+            kindred_dot_search_dot_v1_dot_search__pb2.UndoTakeDownsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Inspect(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/kindred.search.v1.SearchService/Inspect',
+            kindred_dot_search_dot_v1_dot_search__pb2.InspectRequest.SerializeToString,
+            kindred_dot_search_dot_v1_dot_search__pb2.InspectResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -52,6 +52,10 @@ class SearchServiceStub:
     ListLabelRequests: _grpc.UnaryUnaryMultiCallable[_search_pb2.ListLabelRequestsRequest, _search_pb2.ListLabelRequestsResponse]
     """Operate."""
     ListBacklog: _grpc.UnaryUnaryMultiCallable[_search_pb2.ListBacklogRequest, _search_pb2.ListBacklogResponse]
+    TakeDown: _grpc.UnaryUnaryMultiCallable[_search_pb2.TakeDownRequest, _search_pb2.TakeDownResponse]
+    ListTakeDowns: _grpc.UnaryUnaryMultiCallable[_search_pb2.ListTakeDownsRequest, _search_pb2.ListTakeDownsResponse]
+    UndoTakeDowns: _grpc.UnaryUnaryMultiCallable[_search_pb2.UndoTakeDownsRequest, _search_pb2.UndoTakeDownsResponse]
+    Inspect: _grpc.UnaryStreamMultiCallable[_search_pb2.InspectRequest, _search_pb2.InspectResponse]
     GetStatus: _grpc.UnaryUnaryMultiCallable[_search_pb2.GetStatusRequest, _search_pb2.GetStatusResponse]
     Reindex: _grpc.UnaryStreamMultiCallable[_search_pb2.ReindexRequest, _search_pb2.ReindexProgress]
 
@@ -79,6 +83,10 @@ class SearchServiceAsyncStub(SearchServiceStub):
     ListLabelRequests: _aio.UnaryUnaryMultiCallable[_search_pb2.ListLabelRequestsRequest, _search_pb2.ListLabelRequestsResponse]  # type: ignore[assignment]
     """Operate."""
     ListBacklog: _aio.UnaryUnaryMultiCallable[_search_pb2.ListBacklogRequest, _search_pb2.ListBacklogResponse]  # type: ignore[assignment]
+    TakeDown: _aio.UnaryUnaryMultiCallable[_search_pb2.TakeDownRequest, _search_pb2.TakeDownResponse]  # type: ignore[assignment]
+    ListTakeDowns: _aio.UnaryUnaryMultiCallable[_search_pb2.ListTakeDownsRequest, _search_pb2.ListTakeDownsResponse]  # type: ignore[assignment]
+    UndoTakeDowns: _aio.UnaryUnaryMultiCallable[_search_pb2.UndoTakeDownsRequest, _search_pb2.UndoTakeDownsResponse]  # type: ignore[assignment]
+    Inspect: _aio.UnaryStreamMultiCallable[_search_pb2.InspectRequest, _search_pb2.InspectResponse]  # type: ignore[assignment]
     GetStatus: _aio.UnaryUnaryMultiCallable[_search_pb2.GetStatusRequest, _search_pb2.GetStatusResponse]  # type: ignore[assignment]
     Reindex: _aio.UnaryStreamMultiCallable[_search_pb2.ReindexRequest, _search_pb2.ReindexProgress]  # type: ignore[assignment]
 
@@ -199,6 +207,34 @@ class SearchServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _search_pb2.ListBacklogRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_search_pb2.ListBacklogResponse, _abc.Awaitable[_search_pb2.ListBacklogResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def TakeDown(
+        self,
+        request: _search_pb2.TakeDownRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_search_pb2.TakeDownResponse, _abc.Awaitable[_search_pb2.TakeDownResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def ListTakeDowns(
+        self,
+        request: _search_pb2.ListTakeDownsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_search_pb2.ListTakeDownsResponse, _abc.Awaitable[_search_pb2.ListTakeDownsResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def UndoTakeDowns(
+        self,
+        request: _search_pb2.UndoTakeDownsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_search_pb2.UndoTakeDownsResponse, _abc.Awaitable[_search_pb2.UndoTakeDownsResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def Inspect(
+        self,
+        request: _search_pb2.InspectRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_search_pb2.InspectResponse], _abc.AsyncIterator[_search_pb2.InspectResponse]]: ...
 
     @_abc_1.abstractmethod
     def GetStatus(

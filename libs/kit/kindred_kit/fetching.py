@@ -1,4 +1,4 @@
-"""Fetch an image from a URL that a user gave, without becoming a way into the network around this server.
+"""Fetch an image from a URL that somebody else wrote, without becoming a way into the network around this machine.
 
 http(s) only, no credentials, public addresses only. The connection goes to the very address that was checked, so a
 name that resolves differently a moment later gains nothing; every redirect is checked anew.
@@ -8,7 +8,9 @@ import asyncio
 import ipaddress
 import re
 import socket
+import time
 from collections.abc import Awaitable, Callable, Iterable
+from email.utils import parsedate_to_datetime
 from typing import Any, NoReturn
 from urllib.parse import urljoin
 
@@ -22,6 +24,8 @@ Resolver = Callable[[str, int], Awaitable[list[str]]]
 
 MAX_URL_CHARS = 2048
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
+"""Answers that may be others in a moment."""
 _NUMERIC_LABEL = re.compile(r"[0-9]+|0x[0-9a-f]*", re.IGNORECASE)
 _WEB_PORTS = frozenset({80, 443})
 _FIRST_USER_PORT = 1024
@@ -56,7 +60,7 @@ def _is_plain_public(ip: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
 
 
 class Fetcher:
-    """`allow_private` is for tests with a server of their own; nothing else sets it."""
+    """`allow_private`: also addresses that are not public, for lists that an operator answers for, and for tests."""
 
     def __init__(
         self,
@@ -80,7 +84,7 @@ class Fetcher:
             async with self._places, asyncio.timeout(self._timeout_s):
                 return await self._follow(url)
         except TimeoutError:
-            _fail(f"the download took longer than {self._timeout_s:g} s")
+            raise _again(f"the download took longer than {self._timeout_s:g} s") from None
 
     async def _follow(self, url: str) -> bytes:
         for _ in range(self._max_redirects + 1):
@@ -94,7 +98,7 @@ class Fetcher:
                 except (httpcore.TimeoutException, TimeoutError):
                     raise TimeoutError from None
                 except (httpcore.NetworkError, httpcore.ProtocolError, OSError) as error:
-                    _fail(f"the connection to {target.host} failed ({type(error).__name__})")
+                    raise _again(f"the connection to {target.host} failed ({type(error).__name__})") from error
             if isinstance(answer, bytes):
                 return answer
             try:
@@ -119,6 +123,9 @@ class Fetcher:
             fields = {name.lower(): value for name, value in response.headers}
             if response.status in _REDIRECTS and b"location" in fields:
                 return fields[b"location"].decode("latin-1")
+            if response.status in _PASSING:
+                wait = _retry_after_s(fields.get(b"retry-after", b""))
+                raise _again(f"{target.host} answered {response.status}", wait)
             if response.status != 200:
                 _fail(f"{target.host} answered {response.status}")
             if fields.get(b"content-encoding", b"identity").lower() != b"identity":
@@ -214,6 +221,25 @@ class _CheckedBackend(httpcore.AsyncNetworkBackend):
         if not self._allow_private and not all(is_public(address) for address in addresses):
             _fail(f"the host {host} is not on the public internet")
         return list(dict.fromkeys(addresses))
+
+
+def _again(reason: str, retry_after_s: float | None = None) -> ImageDownloadFailed:
+    """A failure after which the same URL may well succeed."""
+    error = ImageDownloadFailed(reason, pointer="/url")
+    error.retryable, error.retry_after_s = True, retry_after_s
+    return error
+
+
+def _retry_after_s(value: bytes) -> float | None:
+    """Seconds of a Retry-After field, which is a number or a date (RFC 9110, 10.2.3); None for anything else."""
+    text = value.decode("latin-1").strip()
+    if text.isdecimal() and len(text) <= 9:
+        return float(text)
+    try:
+        then = parsedate_to_datetime(text)
+        return max(0.0, then.timestamp() - time.time())
+    except (ValueError, OverflowError, OSError):
+        return None
 
 
 def _fail(reason: str) -> NoReturn:
