@@ -85,16 +85,16 @@ async def main() -> None:
 
 
 async def measure(session: Session, stages: "Stages", files: Sequence[Path]) -> Round:
-    """One round: the stages alone on a sixth of the files, then all files end to end."""
+    """One round: all files end to end, and the stages on a sixth of them before and after, as the machine changes."""
     few = files[: len(files) // 6]
     alone_ms = sum(stages.measure(few, threads=1))
-    started = time.perf_counter()
-    read_ms, pixels_ms, model_ms = stages.measure(few, threads=available_cores())
-    bare = len(few) / (time.perf_counter() - started)
+    before, bare_before = stages.measure_side_by_side(few)
     started = time.perf_counter()
     await index(session, files)
     end_to_end = len(files) / (time.perf_counter() - started)
-    return Round(read_ms, pixels_ms, model_ms, alone_ms, bare, end_to_end)
+    after, bare_after = stages.measure_side_by_side(few)
+    read_ms, pixels_ms, model_ms = (statistics.mean(both) for both in zip(before, after, strict=True))
+    return Round(read_ms, pixels_ms, model_ms, alone_ms, statistics.mean((bare_before, bare_after)), end_to_end)
 
 
 class Stages:
@@ -113,6 +113,12 @@ class Stages:
             seconds = list(pool.map(self._seconds, files))
         read_ms, pixels_ms, model_ms = (1000 * statistics.mean(stage) for stage in zip(*seconds, strict=True))
         return read_ms, pixels_ms, model_ms
+
+    def measure_side_by_side(self, files: Sequence[Path]) -> tuple[tuple[float, float, float], float]:
+        """`measure` with a thread a core, and the images/s that they reach."""
+        started = time.perf_counter()
+        milliseconds = self.measure(files, threads=available_cores())
+        return milliseconds, len(files) / (time.perf_counter() - started)
 
     def _seconds(self, file: Path) -> list[float]:
         """CPU seconds of this thread, by stage."""
