@@ -5,6 +5,7 @@ from support.search_service import SearchService, image_id, new_image
 
 from kindred.search.v1 import search_pb2 as pb
 from kindred_kit.errors import ImageTakenDown, InvalidArgument
+from kindred_search.catalogue import projecting
 
 
 async def take_down(service: SearchService, *names: str, reason: str = "court order 7") -> list[str]:
@@ -66,3 +67,15 @@ async def test_reasons_are_kept_and_an_undone_one_comes_back(service: SearchServ
 async def test_a_take_down_needs_a_reason(service: SearchService) -> None:
     with pytest.raises(InvalidArgument, match="reason"):
         await take_down(service, "cat", reason=" ")
+
+
+async def test_a_thumbnail_that_comes_while_the_image_is_buried_is_removed(service: SearchService) -> None:
+    await service.accept(new_image("cat"))
+    catalogue, ident = service.app.catalogue, image_id("cat")
+    async with service.app.projector.write_lock:  # the projector's own steps, with the late news between them
+        await take_down(service, "cat")
+        batch = await catalogue.read(projecting.dirty, 10)
+        assert await service.derive("cat", seq=1, thumb=True)
+        await catalogue.write(projecting.mark_projected, batch, [])
+    await service.settle()
+    assert await service.blobs.head(f"thumbs/{ident[:2]}/{ident}.jpg") is None

@@ -109,10 +109,10 @@ def mark_projected(connection: Connection, done: Sequence[Projection], spaces: S
     if searchable:
         became = update(images).where(of_image, images.c.state == int(State.DERIVED)).values(state=int(State.INDEXED))
         connection.execute(became, [{"id": image_id} for image_id in searchable])
-    buried = [item.image_id for item in done if item.deleted]
-    if buried:  # nothing is left of a path or a name
-        emptied = update(images).where(of_image, images.c.deleted_at_ms.is_not(None)).values(blob_key="", thumb_key="")
-        connection.execute(emptied, [{"id": image_id} for image_id in buried])
+    buried = [{"id": item.image_id, "version": item.row_version} for item in done if item.deleted]
+    if buried:  # nothing is left of a path or a name, but of a thumbnail that came since and is to be removed
+        unchanged = (images.c.row_version == bindparam("version")) & images.c.deleted_at_ms.is_not(None)
+        connection.execute(update(images).where(of_image, unchanged).values(blob_key="", thumb_key=""), buried)
 
 
 def mark_all_dirty(connection: Connection) -> None:
