@@ -20,6 +20,7 @@ HIT_KEYS = {
     "labels",
     "rights",
     "generation",
+    "caption",
     "file_name",
     "duplicates",
 }
