@@ -61,12 +61,14 @@ async def build(settings: EmbedderSettings, adapters: Adapters) -> EmbedderApp:
     images = ImageEmbedder(space.image, adapters.inference, pool, settings.limits)
     search = search_pb2_grpc.SearchServiceStub(adapters.search)
     # while one image of each core computes, another is being decoded and two more are ready or about to be
-    worker = EmbedderWorker(space, images, adapters.blobs, search, settings.thumb_side_px, concurrency=4 * cores)
-    backlog = EmbeddingBacklog(worker, space.name, search, 3 * cores + GROUP)
+    in_memory = 4 * cores
+    at_once = in_memory + 2 * GROUP  # a group waits to be written, and the next one begins to
+    worker = EmbedderWorker(space, images, adapters.blobs, search, settings.thumb_side_px, concurrency=in_memory)
+    backlog = EmbeddingBacklog(worker, space.name, search, at_once)
     texts = TextEmbedder(space.text, adapters.inference)
     servicer = EmbedderServicer(settings, space, images, texts, adapters.blobs, backlog)
     loop = Worker(
-        WorkerSettings(settings.topic, settings.group, concurrency=3 * cores + 2 * GROUP),
+        WorkerSettings(settings.topic, settings.group, concurrency=at_once),
         adapters.bus,
         worker.handle,
         worker.on_poison,

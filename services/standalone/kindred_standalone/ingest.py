@@ -23,6 +23,7 @@ from kindred_kit.imaging import ImageLimits
 from kindred_standalone.connect import LOCAL, Node, Session
 from kindred_standalone.prepare import FileVersion, Labels, file_version, prepare
 from kindred_standalone.references import file_key
+from kindred_standalone.seen import Seen
 from kindred_standalone.summary import Problem, Summary
 from kindred_standalone.waiting import Waiting
 
@@ -59,7 +60,7 @@ class Indexer:
         self._unread: asyncio.Queue[_Unread | None] = asyncio.Queue(_QUEUE)
         self._prepared: asyncio.Queue[_Prepared | None] = asyncio.Queue(_QUEUE)
         self._waiting: Waiting[bytes] = Waiting(session, self._finished, free_bytes)
-        self._seen: set[bytes] = set()
+        self._seen = Seen()
 
     async def run(self, paths: Sequence[bytes]) -> Summary:
         """Index all; returns once each is searchable or has failed. Raises Unavailable if the workers stand still."""
@@ -111,7 +112,7 @@ class Indexer:
         failed = known.state == pb.STATE_FAILED
         if known.state == pb.STATE_DELETED or (failed and _may_succeed(known.failure.code)):
             await self._unread.put((path, version))  # removed by the user and now wanted again, or worth another try
-        elif self._is_again(known.image_id):
+        elif self._seen.again(known.image_id):
             self.summary.duplicates += 1
         elif failed:
             self._fail(path, known.failure.code, known.failure.detail)
@@ -176,7 +177,7 @@ class Indexer:
             self._place(path, result)
 
     def _place(self, path: bytes, result: pb.AcceptImagesResponse.Result) -> None:
-        if self._is_again(result.image_id):
+        if self._seen.again(result.image_id):
             self.summary.duplicates += 1
         elif result.state == pb.STATE_INDEXED:  # the same bytes lay elsewhere when they were indexed
             self.summary.known += 1
@@ -192,14 +193,6 @@ class Indexer:
             self.summary.indexed += 1
         else:
             self._fail(path, failure.code, failure.detail)
-
-    def _is_again(self, image_id: str) -> bool:
-        """Whether this run has met these bytes before."""
-        digest = bytes.fromhex(image_id)
-        if digest in self._seen:
-            return True
-        self._seen.add(digest)
-        return False
 
     def _fail(self, path: bytes, code: str, detail: str) -> None:
         self.summary.fail(Problem(path, code, detail))

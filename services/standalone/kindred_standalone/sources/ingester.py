@@ -19,6 +19,7 @@ from kindred_kit.errors import DeadlineExceeded, KindredError, Unavailable
 from kindred_standalone.connect import LOCAL, Session
 from kindred_standalone.ingest import first_error
 from kindred_standalone.queries import checked
+from kindred_standalone.seen import Seen
 from kindred_standalone.sources.checkpoint import Checkpoint
 from kindred_standalone.sources.item import Item, Source, SourceInvalid
 from kindred_standalone.summary import Problem, Summary
@@ -54,7 +55,7 @@ class Ingester:
         self._waiting: Waiting[str] = Waiting(session, self._finished, free_bytes)
         self._queue: asyncio.Queue[Item | None] = asyncio.Queue(_QUEUE)
         self._posts = asyncio.Semaphore(_POSTS)
-        self._seen: set[bytes] = set()
+        self._seen = Seen()
         self._durable: dict[str, str] = {}
         self._noting = asyncio.Lock()
 
@@ -112,7 +113,7 @@ class Ingester:
             self._finished(item.place, known.failure)
         elif known.state in {pb.STATE_INDEXED, pb.STATE_DELETED}:
             self.summary.known += 1
-        elif self._is_again(known.image_id):
+        elif self._seen.again(known.image_id):
             self.summary.duplicates += 1
         else:  # accepted by a run that ended before the workers were done
             await self._waiting.take_room()
@@ -145,7 +146,7 @@ class Ingester:
 
     def _place(self, item: Item, answer: Mapping[str, Any]) -> None:
         self._durable[item.identity] = answer["id"]
-        if self._is_again(answer["id"]):
+        if self._seen.again(answer["id"]):
             self.summary.duplicates += 1
         elif answer["state"] not in _FINISHED:
             self._waiting.add(answer["id"], item.place)
@@ -165,14 +166,6 @@ class Ingester:
 
     def _fail(self, place: str, error: KindredError) -> None:
         self._finished(place, pb.Failure(code=error.code, detail=error.detail))
-
-    def _is_again(self, image_id: str) -> bool:
-        """Whether this run has met these bytes before."""
-        digest = bytes.fromhex(image_id)
-        if digest in self._seen:
-            return True
-        self._seen.add(digest)
-        return False
 
     async def _note_for_ever(self) -> None:
         while True:
